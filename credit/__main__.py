@@ -1,0 +1,259 @@
+"""The command line; parses, calls one function, prints.  Knows no work of its own.
+
+Exit codes: 0 done (a challenger that fails the gate is a finding, not a failure); 1 a check found something;
+2 bad input or use; 3 a service does not answer.
+"""
+
+import json
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from credit import __version__, console
+from credit.errors import ConfigError, CreditError
+
+app = typer.Typer(
+    name="credit",
+    help="Credit scoring from raw tables to a gated, registered model.  Train with `python flows/training.py run`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+book = typer.Typer(no_args_is_help=True, help="Portfolios: the lender's books as TOML files.")
+features_app = typer.Typer(no_args_is_help=True, help="The dictionary of features.")
+ledger_app = typer.Typer(no_args_is_help=True, help="The append-only record of promotions.")
+app.add_typer(book, name="portfolio")
+app.add_typer(features_app, name="features")
+app.add_typer(ledger_app, name="ledger")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Name = Annotated[str, typer.Option("--portfolio", help="A portfolio's name or its TOML file.")]
+Source = Annotated[str, typer.Option("--data", help="A folder, a file or a database URL.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the ledger.")]
+Number = Annotated[int | None, typer.Argument(help="The version; by default the champion before this one.")]
+DEFAULT = "home_credit"
+
+
+class Format(StrEnum):
+    """What a synthetic book is written as."""
+
+    parquet = "parquet"
+    csv = "csv"
+
+
+def main() -> None:
+    """Run a command; a `CreditError` becomes one message and its exit code."""
+    console.quiet()
+    console.configure()
+    try:
+        app()
+    except CreditError as error:
+        sys.stderr.write(f"credit: {error}\n")
+        sys.exit(error.exit_code)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+
+
+@app.command()
+def synth(
+    clients: Annotated[int, typer.Option(help="How many.")],
+    out: Annotated[Path, typer.Option(help="A folder, empty or with an earlier synthetic book.")],
+    seed: Annotated[int, typer.Option(help="The same seed makes the same rows.")] = 7,
+    format: Annotated[Format, typer.Option(help="The files' format.")] = Format.parquet,  # noqa: A002
+    as_json: Json = False,
+) -> None:
+    """Write a synthetic book in the default portfolio's schema; nobody in it exists."""
+    from credit.data import synthetic
+
+    with console.step("Making up a synthetic book", clients):
+        files = synthetic.write(out, clients, seed, format.value)
+    _show(
+        {"synthetic": True, "clients": clients, "seed": seed, "files": [str(file) for file in files]}, as_json
+    )
+
+
+@app.command()
+def check(data: Source, portfolio: Name = DEFAULT, unlabelled: bool = False, as_json: Json = False) -> None:
+    """Hold data against a portfolio's contract; list every violation.  Exit code 2 if any is an error."""
+    from credit.data import contract, tables
+    from credit.portfolio import load
+
+    loaded = load(portfolio)
+    opened = tables.open_tables(loaded, data, labelled=not unlabelled)
+    report = contract.check(loaded, opened, labelled=not unlabelled).report
+    found = [asdict(violation) for violation in report.violations]
+    _show({"table": report.table, "rows": report.rows, "errors": 0, "warnings": found}, as_json)
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="Raw applications: CSV or Parquet.")],
+    out: Annotated[Path, typer.Option(help="Decisions: .csv or .parquet; rejects go beside it.")],
+    portfolio: Name = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Score raw applications with the champion; rows that break the contract go to a second file."""
+    from credit.governance.registry import Registry
+    from credit.governance.submission import open_bundle
+    from credit.portfolio import load
+    from credit.scoring import book as books
+
+    registry = Registry(load(portfolio).name)
+    version = registry.champion()
+    scorer, trained_on = open_bundle(registry.load(version))
+    assert version is not None  # registry.load refuses to go on without a champion  # noqa: S101
+    scored = books.score(scorer, trained_on, file, out, f"{version.model}/{version.number}")
+    _show(asdict(scored), as_json)
+
+
+@app.command()
+def register(
+    folder: Annotated[Path | None, typer.Argument(help="A kept release; by default the newest.")] = None,
+    accept_new_contract: Annotated[bool, typer.Option(help="Promote without a comparison.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Gate and register a trained model that a training run kept, as when MLflow did not answer."""
+    from credit.governance import submission
+    from credit.home import Home
+
+    home = Home.here()
+    submitted = submission.submit(
+        folder or submission.newest(home), home, accept_new_contract=accept_new_contract
+    )
+    if as_json:
+        _show({"version": submitted.version.number, "verdict": submitted.verdict.to_dict()}, as_json)
+    else:
+        typer.echo(f"Version {submitted.version.number}\n{submitted.verdict.table()}")
+
+
+@app.command()
+def champion(portfolio: Name = DEFAULT, as_json: Json = False) -> None:
+    """Show the model in use."""
+    from credit.governance.registry import Registry
+    from credit.portfolio import load
+
+    found = Registry(load(portfolio).name).champion()
+    if found is None and not as_json:
+        typer.echo("No champion yet; train one with `python flows/training.py run`.")
+        return
+    _show({"champion": None if found is None else _row(found)}, as_json)
+
+
+@app.command()
+def versions(portfolio: Name = DEFAULT, as_json: Json = False) -> None:
+    """List all registered versions, the oldest first."""
+    from credit.governance.registry import Registry
+    from credit.portfolio import load
+
+    found = [_row(version) for version in Registry(load(portfolio).name).versions()]
+    if as_json:
+        _show({"versions": found}, as_json)
+        return
+    for row in found or [{"versions": "none yet"}]:
+        typer.echo("  ".join(f"{key}: {value}" for key, value in row.items()))
+
+
+@app.command()
+def rollback(
+    version: Number = None,
+    reason: Reason = "",
+    portfolio: Name = DEFAULT,
+    force: Annotated[bool, typer.Option(help="Also to a version that the gate refused.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make an earlier champion champion again; the move and its reason go into the ledger."""
+    from credit.governance.registry import Registry
+    from credit.portfolio import load
+
+    moved = Registry(load(portfolio).name).rollback(version, reason=reason, force=force)
+    _show({"champion": _row(moved)}, as_json)
+
+
+@ledger_app.command("verify")
+def verify(as_json: Json = False) -> None:
+    """Check the ledger's chain of hashes.  Exit code 1 if a row was edited, removed, inserted or moved."""
+    from credit.governance.ledger import Ledger
+    from credit.home import Home
+
+    problems = Ledger(Home.here().ledger_url).verify()
+    _show({"intact": not problems, "problems": problems}, as_json)
+    raise typer.Exit(1 if problems else 0)
+
+
+@features_app.command("describe")
+def describe(portfolio: Name = DEFAULT, language: str = "en", as_json: Json = False) -> None:
+    """Print every feature: name, words, concept, unit, direction, formula."""
+    from credit.features import definitions
+    from credit.portfolio import load
+
+    if language not in ("en", "fr"):
+        raise ConfigError(f"--language {language}: the words are in en and fr; give one of them.")
+    rows = [
+        {
+            "name": feature.name,
+            "words": getattr(feature.label, language),
+            "concept": feature.concept,
+            "kind": feature.kind,
+            "unit": feature.unit,
+            "direction": {1: "more risk", -1: "less risk", 0: ""}[feature.monotone],
+            "actionable": feature.actionable,
+            "formula": repr(feature.formula),
+        }
+        for feature in definitions(load(portfolio))
+    ]
+    if as_json:
+        _show({"features": rows}, as_json)
+        return
+    for row in rows:
+        typer.echo(f"{row['name']}: {row['words']} [{row['concept']}] {row['formula']}")
+
+
+@book.command("list")
+def list_portfolios(as_json: Json = False) -> None:
+    """List the portfolios that come with the package."""
+    from credit.portfolio import available, load
+
+    _show({name: load(name).title.en for name in available()}, as_json)
+
+
+@book.command("init")
+def init(
+    file: Annotated[Path, typer.Argument(help="A table of labelled rows: CSV or Parquet.")],
+    target: Annotated[str, typer.Option(help="The column that is 1 for a default and 0 for none.")],
+    out: Annotated[Path, typer.Option(help="The TOML file to write.")],
+    key: Annotated[
+        str | None, typer.Option("--id", help="The client id; by default a unique column.")
+    ] = None,
+) -> None:
+    """Draft a portfolio from a table of your own; train with it, then fill in what only you know."""
+    from credit.data.draft import draft
+
+    if out.exists():
+        raise ConfigError(f"--out {out}: exists already; name another file, or remove it.")
+    out.write_text(draft(file, target, key, out.stem), encoding="utf-8")
+    typer.echo(f"{out}: drafted; train with `python flows/training.py run --portfolio {out} --data {file}`.")
+
+
+def _row(version: Any) -> dict[str, Any]:
+    names = ("model", "number", "outcome", "created", "digest")
+    return {name: getattr(version, name) for name in names} | {"aliases": list(version.aliases)}
+
+
+def _show(content: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
+        return
+    for key, value in content.items():
+        typer.echo(f"{key}: {value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Raw rows in: read, checked, or made up."""

@@ -1,0 +1,1 @@
+"""Who may be champion, and what was decided: gate, release, registry, ledger."""

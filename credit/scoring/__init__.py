@@ -1,0 +1,1 @@
+"""One applicant or a whole book in, probability of default and decision out; knows no training."""

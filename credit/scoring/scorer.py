@@ -1,0 +1,251 @@
+"""The object that is registered: features in, probability of default and decision out; knows no search.
+
+A scorer is a folder of two readable files: ``model.txt``, LightGBM's own text format, and
+``scorer.json``, everything around it (features, fill values, levels, calibration, threshold, costs).
+Loading parses text and never unpickles.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from credit.errors import DataError, ModelError
+from credit.evaluation.cost import decide
+from credit.portfolio import Costs
+from credit.training.calibration import Calibration
+
+__all__ = ["Input", "Scorer"]
+
+FORMAT = 1
+MODEL, META = "model.txt", "scorer.json"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One feature as the model reads it.
+
+    Parameters
+    ----------
+    name : str
+        The feature's name.
+    digest : str
+        What the feature meant when the model was trained; see `credit.features.Feature.digest`.
+    levels : tuple of str, optional
+        A category's levels in the order of their codes; None for a number.  A level that is not
+        among them is scored as missing.
+    fill : float or str, optional
+        What stands in for a missing value; None leaves it to the model.
+    indicator : bool
+        Whether a column that says "was missing" follows at the end.
+    """
+
+    name: str
+    digest: str
+    levels: tuple[str, ...] | None = None
+    fill: float | str | None = None
+    indicator: bool = False
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A calibrated model with its threshold.
+
+    Parameters
+    ----------
+    inputs : tuple of Input
+        In the model's column order.
+    model : str
+        LightGBM's text format.
+    calibration : Calibration
+        Raw score to probability of default.
+    threshold : float
+        Applicants at or above this probability are declined.
+    costs : Costs
+        The cost matrix behind the threshold.
+    about : dict
+        Portfolio, candidate, seed and the like; JSON values only.
+    """
+
+    inputs: tuple[Input, ...]
+    model: str = field(repr=False)
+    calibration: Calibration
+    threshold: float
+    costs: Costs
+    about: dict[str, Any]
+
+    @cached_property
+    def booster(self) -> lgb.Booster:
+        """The parsed model."""
+        try:
+            return lgb.Booster(model_str=self.model)
+        except lgb.basic.LightGBMError as error:
+            raise ModelError(
+                f"{MODEL}: not a LightGBM model ({error}); restore the bundle or train again."
+            ) from error
+
+    @property
+    def contract(self) -> dict[str, str]:
+        """Feature names with what each meant at training time."""
+        return {item.name: item.digest for item in self.inputs}
+
+    def matrix(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Encode features as the model reads them.
+
+        Parameters
+        ----------
+        frame : DataFrame, n rows
+            At least the scorer's features, in any order.
+
+        Returns
+        -------
+        ndarray, shape (n, inputs + indicators)
+            Category codes, numbers, then missing indicators.
+
+        Raises
+        ------
+        DataError
+            If a feature is not there.
+        """
+        absent = [item.name for item in self.inputs if item.name not in frame.columns]
+        if absent:
+            raise DataError(
+                f"features: {len(absent)} that the model reads are not there ({', '.join(absent[:5])}); "
+                "build the features with the portfolio that the model was trained on."
+            )
+        columns = [_encode(item, frame[item.name]) for item in self.inputs]
+        columns += [frame[i.name].isna().to_numpy(np.float64) for i in self.inputs if i.indicator]
+        return np.column_stack(columns)
+
+    def raw(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Score rows in log-odds, before calibration; shape (n,)."""
+        return np.asarray(self.booster.predict(self.matrix(frame), raw_score=True, num_threads=1))
+
+    def predict(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Estimate each row's calibrated probability of default; shape (n,)."""
+        return self.calibration.apply(self.raw(frame))
+
+    def decide(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Score rows and decide.
+
+        Parameters
+        ----------
+        frame : DataFrame, n rows
+            At least the scorer's features.
+
+        Returns
+        -------
+        DataFrame, n rows
+            ``probability_of_default`` and ``decision`` ("approve", "review" or "decline"), indexed
+            as `frame`.
+        """
+        probability = self.predict(frame)
+        return pd.DataFrame(
+            {
+                "probability_of_default": probability,
+                "decision": decide(probability, self.costs, self.threshold),
+            },
+            index=frame.index,
+        )
+
+    def with_threshold(self, threshold: float) -> "Scorer":
+        """Return the same model under another threshold."""
+        return replace(self, threshold=threshold)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the two files into `folder`, made where it is missing."""
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        meta = {
+            "format": FORMAT,
+            "inputs": [asdict(item) for item in self.inputs],
+            "calibration": self.calibration.to_dict(),
+            "threshold": self.threshold,
+            "costs": asdict(self.costs),
+            "about": self.about,
+        }
+        (target / MODEL).write_text(self.model, encoding="utf-8")
+        (target / META).write_text(json.dumps(meta, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        return target
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Scorer":
+        """Read a saved scorer.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Where `save` wrote.
+
+        Returns
+        -------
+        Scorer
+            The same as was saved, bit for bit in what it predicts.
+
+        Raises
+        ------
+        ModelError
+            If a file is missing or is not what this version writes.
+        """
+        source = Path(folder)
+        try:
+            meta = json.loads((source / META).read_text(encoding="utf-8"))
+            if meta["format"] != FORMAT:
+                raise ModelError(
+                    f"{source / META}: format {meta['format']}, this version reads {FORMAT}; train again."
+                )
+            inputs = tuple(Input(**_tuples(item)) for item in meta["inputs"])
+            return cls(
+                inputs,
+                (source / MODEL).read_text(encoding="utf-8"),
+                Calibration(**_tuples(meta["calibration"])),
+                meta["threshold"],
+                Costs(**meta["costs"]),
+                meta["about"],
+            )
+        except OSError as error:
+            raise ModelError(
+                f"{source}: {error.strerror}: a scorer is {MODEL} and {META}; restore both."
+            ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"{source / META}: not a scorer ({error!r}); restore the bundle or train again."
+            ) from error
+
+
+def _encode(item: Input, values: pd.Series) -> NDArray[np.float64]:
+    if item.levels is None:
+        numbers: NDArray[np.float64] = values.to_numpy(np.float64, na_value=np.nan)
+        return numbers if item.fill is None else np.where(np.isnan(numbers), item.fill, numbers)
+    codes: NDArray[np.float64]
+    codes = values.map({level: float(at) for at, level in enumerate(item.levels)}).to_numpy(np.float64)
+    if item.fill is not None:
+        codes[values.isna().to_numpy()] = item.levels.index(str(item.fill))
+    return codes
+
+
+def _tuples(items: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in items.items()}
+
+
+class PythonModel:
+    """What MLflow serves: the same scorer behind its generic interface."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.scorer = scorer
+
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Score features; `params` is MLflow's and has no meaning here."""
+        del params
+        return self.scorer.decide(model_input)
+
+
+def _load_pyfunc(path: str) -> PythonModel:
+    """Load for MLflow; the name is its `loader_module` protocol."""
+    return PythonModel(Scorer.load(path))

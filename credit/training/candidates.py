@@ -1,0 +1,200 @@
+"""A candidate's name to a scikit-learn pipeline and its search space; fits nothing."""
+
+import tomllib
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from lightgbm import LGBMClassifier
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier
+from sklearn.feature_selection import VarianceThreshold
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, SplineTransformer
+
+from credit.errors import ConfigError
+from credit.features import Feature
+from credit.portfolio import Label, Portfolio
+from credit.settings import Reader, hint
+
+__all__ = ["MISSING", "Candidate", "build", "candidates", "ordered"]
+
+MISSING = "(missing)"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One entry of `candidates.toml`; its comments say what the fields mean."""
+
+    name: str
+    label: Label
+    kind: Literal["lightgbm", "prior", "scorecard"] = "lightgbm"
+    missing: Literal["native", "impute"] = "native"
+    weighted: bool = False
+    monotone: bool = False
+    trees: int = 1000
+    search_trees: int = 200
+    parameters: dict[str, Any] = field(default_factory=dict)
+    grid: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reference(self) -> bool:
+        """Whether it only gives the others something to be compared with, and is never registered."""
+        return self.kind != "lightgbm"
+
+
+def candidates(portfolio: Portfolio, only: tuple[str, ...] = ()) -> tuple[Candidate, ...]:
+    """Read the candidates and references that a portfolio lets compete.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        ``[training]`` names them, ``[candidates.NAME]`` changes or adds entries.
+    only : tuple of str
+        Restrict the field to these names.
+
+    Returns
+    -------
+    tuple of Candidate
+        Candidates first, then references.
+
+    Raises
+    ------
+    ConfigError
+        If a name or a setting is unknown, or no candidate is left.
+    """
+    entries = _entries(portfolio)
+    names = only or (*portfolio.training.candidates, *portfolio.training.references)
+    for name in names:
+        if name not in entries:
+            raise ConfigError(
+                f"candidate '{name}': no such entry; {hint(name, sorted(entries))}; "
+                f"or add [candidates.{name}] to the portfolio file."
+            )
+    reader = Reader(Path(f"portfolio '{portfolio.name}'"))
+    competing = sorted((_candidate(name, entries[name], reader) for name in names), key=lambda c: c.reference)
+    reader.finish()
+    if all(candidate.reference for candidate in competing):
+        raise ConfigError("candidates: only references are named; name at least one LightGBM candidate.")
+    return tuple(competing)
+
+
+def ordered(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
+    """Put categories before numbers: the order of the columns that a model reads."""
+    return tuple(sorted(features, key=lambda feature: feature.kind == "number"))
+
+
+def build(candidate: Candidate, features: tuple[Feature, ...], *, threads: int, seed: int) -> Pipeline:
+    """Make the unfitted pipeline ``prepare`` -> ``model``.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        Which.
+    features : tuple of Feature
+        What it reads, as `ordered`.
+    threads : int
+        For LightGBM; the fitted model does not depend on it.
+    seed : int
+        For everything random.
+
+    Returns
+    -------
+    Pipeline
+        Takes a frame with the features' columns.
+    """
+    if candidate.kind == "prior":
+        return Pipeline([("prepare", "passthrough"), ("model", DummyClassifier(strategy="prior"))])
+    if candidate.kind == "scorecard":
+        return Pipeline([("prepare", _design(features)), ("model", _logistic(candidate))])
+    parameters = dict(candidate.parameters)
+    if candidate.weighted:
+        parameters["class_weight"] = "balanced"
+    if candidate.monotone:
+        parameters["monotone_constraints"] = [feature.monotone for feature in features]
+    model = LGBMClassifier(
+        **parameters, n_jobs=threads, random_state=seed, deterministic=True, force_row_wise=True, verbose=-1
+    )
+    return Pipeline([("prepare", _codes(candidate, features)), ("model", model)])
+
+
+def _codes(candidate: Candidate, features: tuple[Feature, ...]) -> ColumnTransformer:
+    """Category codes, then numbers, then (when imputing) indicators of what was missing."""
+    encode: BaseEstimator = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan
+    )
+    numbers: Any = "passthrough"
+    if candidate.missing == "impute":
+        encode = make_pipeline(SimpleImputer(strategy="constant", fill_value=MISSING), encode)
+        numbers = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    return ColumnTransformer(
+        [
+            ("categories", encode, _names(features, "category")),
+            ("numbers", numbers, _names(features, "number")),
+        ]
+    )
+
+
+def _design(features: tuple[Feature, ...]) -> ColumnTransformer:
+    """Make the scorecard's columns: one per level, a smooth curve and a missing indicator per number."""
+    levels = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value=MISSING),
+        OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=50, sparse_output=False),
+    )
+    curves = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+        SplineTransformer(n_knots=5, degree=2, knots="quantile", extrapolation="constant"),
+        VarianceThreshold(),
+    )
+    return ColumnTransformer(
+        [
+            ("categories", levels, _names(features, "category")),
+            ("numbers", curves, _names(features, "number")),
+        ]
+    )
+
+
+def _logistic(candidate: Candidate) -> LogisticRegression:
+    return LogisticRegression(**{"C": 0.05, "max_iter": 1000, **candidate.parameters})
+
+
+def _names(features: tuple[Feature, ...], kind: str) -> list[str]:
+    return [feature.name for feature in features if feature.kind == kind]
+
+
+def _entries(portfolio: Portfolio) -> dict[str, dict[str, Any]]:
+    shipped = tomllib.loads(files("credit.training").joinpath("candidates.toml").read_text(encoding="utf-8"))
+    entries: dict[str, dict[str, Any]] = shipped["candidates"]
+    for name, changes in portfolio.training.overrides.items():
+        entries[name] = _merge(entries.get(name, {}), changes)
+    defaults = shipped["defaults"]
+    return {
+        name: _merge(defaults, entry) if entry.get("kind", "lightgbm") == "lightgbm" else entry
+        for name, entry in entries.items()
+    }
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = {**base, **changes}
+    if isinstance(base.get("parameters"), dict) and isinstance(changes.get("parameters"), dict):
+        merged["parameters"] = {**base["parameters"], **changes["parameters"]}
+    return merged
+
+
+def _candidate(name: str, entry: dict[str, Any], reader: Reader) -> Candidate:
+    where = ("candidates", name)
+    candidate: Candidate = reader.read(
+        Candidate, {"en": name, "fr": entry.get("en", name), **entry}, where, name=name
+    )
+    if candidate.monotone and candidate.missing == "impute":
+        reader.wrong(
+            (*where, "monotone"), 'goes with missing = "native" only; an imputed value has no direction.'
+        )
+    if not candidate.reference and not candidate.grid:
+        reader.wrong((*where, "grid"), "holds nothing to search; give at least one setting with its values.")
+    return candidate

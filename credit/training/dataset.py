@@ -1,0 +1,164 @@
+"""Raw data to three folds on disk, train, validation and test apart from the start; fits nothing."""
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import make_url
+
+from credit import features
+from credit.console import step
+from credit.data import contract, synthetic, tables
+from credit.errors import ConfigError
+from credit.portfolio import Portfolio
+from credit.training.split import FOLDS, assign
+
+__all__ = ["Dataset", "embedded", "prepare"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A labelled book, checked, turned into features, and split.
+
+    Parameters
+    ----------
+    source : str
+        What was read, for people.
+    synthetic : bool
+        Whether the rows are made up; whatever is shown from them must say so.
+    fingerprint : str
+        SHA-256 of the raw data.
+    digest : str
+        SHA-256 of the raw data and the feature definitions.
+    folds : dict of str to str
+        "train", "validation" and "test" to a Parquet file of key, target and features each.
+    audit : str
+        A Parquet file of key and protected groups; never an input of a model.
+    sizes : dict of str to dict
+        For each fold ``rows`` and ``defaults``.
+    findings : list of dict
+        What the contract let pass with a warning, or set missing; see `credit.data.contract.Violation`.
+    """
+
+    source: str
+    synthetic: bool
+    fingerprint: str
+    digest: str
+    folds: dict[str, str]
+    audit: str
+    sizes: dict[str, dict[str, int]]
+    findings: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        """Applicants in all folds."""
+        return sum(size["rows"] for size in self.sizes.values())
+
+    def load(self, fold: str) -> pd.DataFrame:
+        """Read one fold: key, target, features; in key order."""
+        return features.load(self.folds[fold])
+
+    def groups(self, keys: pd.Series, key: str) -> pd.DataFrame:
+        """Read the protected groups of some applicants, in the order of `keys`."""
+        audit = features.load(self.audit).set_index(key)
+        return audit.loc[keys].reset_index(drop=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as JSON can hold them."""
+        return asdict(self)
+
+
+def embedded(portfolio: Portfolio, clients: int, workspace: Path) -> Path:
+    """Make the portfolio's synthetic book in the workspace, once for each size and seed.
+
+    Raises
+    ------
+    ConfigError
+        If the portfolio has no synthetic facts.
+    """
+    if portfolio.synthetic is None:
+        raise ConfigError(
+            f"portfolio '{portfolio.name}': no data given, and no synthetic book comes with it; give --data."
+        )
+    folder = workspace / "synthetic" / f"{portfolio.name}-{clients}-{portfolio.training.seed}"
+    if not any(folder.glob("*.parquet")):
+        with step("Making up a synthetic book", clients):
+            facts = portfolio.folder / portfolio.synthetic
+            synthetic.write(folder, clients, portfolio.training.seed, facts=facts)
+    return folder
+
+
+def prepare(portfolio: Portfolio, source: str | Path, workspace: Path) -> Dataset:
+    """Read, check, turn into features and split; each result is addressed by its content.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        The book.
+    source : str or Path
+        A folder, a file or a database URL; see `credit.data.tables.open_tables`.
+    workspace : Path
+        Where features and folds are kept.
+
+    Returns
+    -------
+    Dataset
+        Three folds on disk.
+
+    Raises
+    ------
+    CreditError
+        As the reader and the contract say.
+    """
+    raw = tables.open_tables(portfolio, source)
+    fingerprint = tables.fingerprint(portfolio, source)
+    checked = contract.check(portfolio, raw)
+    with step("Building features", checked.report.rows) as building:
+        built = features.build(portfolio, checked.tables, workspace, fingerprint)
+        building.note = f"{len(features.definitions(portfolio))} features"
+    with step("Splitting by a hash of the client id", built.rows) as splitting:
+        folds, sizes = _split(portfolio, built)
+        splitting.note = ", ".join(f"{name} {size['rows']:,}" for name, size in sizes.items())
+    findings = checked.report.frame().to_dict("records")
+    made_up = _is_synthetic(source)
+    return Dataset(_shown(source), made_up, fingerprint, built.digest, folds, built.audit, sizes, findings)
+
+
+def _shown(source: str | Path) -> str:
+    """Name a source for people: a URL without its password."""
+    return make_url(str(source)).render_as_string(hide_password=True) if "://" in str(source) else str(source)
+
+
+def _is_synthetic(source: str | Path) -> bool:
+    """Tell a book made up by this project by the marker beside its files."""
+    if "://" in str(source):
+        return False
+    path = Path(source)
+    return ((path if path.is_dir() else path.parent) / synthetic.MARKER).exists()
+
+
+def _split(
+    portfolio: Portfolio, built: features.FeatureSet
+) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+    frame = features.load(built.features)
+    where = assign(frame[portfolio.key], portfolio.split)
+    split = portfolio.split
+    name = f"split-{split.salt}-{split.train:g}-{split.validation:g}".replace("/", "_")
+    folder = Path(built.features).parent / name
+    folder.mkdir(exist_ok=True)
+    paths, sizes = {}, {}
+    for fold in FOLDS:
+        part = frame[where == fold].reset_index(drop=True)
+        _write(part, folder / f"{fold}.parquet")
+        paths[fold] = str(folder / f"{fold}.parquet")
+        sizes[fold] = {"rows": len(part), "defaults": int(np.sum(part[portfolio.target]))}
+    return paths, sizes
+
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    frame.to_parquet(partial, index=False)
+    partial.replace(path)

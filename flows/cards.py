@@ -1,0 +1,228 @@
+"""What a card shows: components from tables and figures that `credit` computed; computes nothing itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from metaflow.cards import Image, Markdown, ProgressBar, Table
+
+from credit import plots
+from credit.evaluation.cost import cost_curve
+from credit.governance.assessment import Assessment
+from credit.governance.verdict import Verdict
+from credit.portfolio import Portfolio
+from credit.training.candidates import Candidate
+from credit.training.choice import Choice
+from credit.training.dataset import Dataset
+from credit.training.search import Fitted
+
+__all__ = ["candidate", "data", "evaluation", "leaderboard", "progress", "verdict"]
+
+Figure = Any
+
+
+def data(card: Any, book: Portfolio, dataset: Dataset) -> None:
+    """Show what was read, what the contract found, and how the rows were split."""
+    _title(card, f"Data: {book.title.en}", dataset)
+    sizes = pd.DataFrame(
+        [
+            {
+                "fold": fold,
+                "applicants": f"{size['rows']:,}",
+                "defaults": f"{size['defaults']:,}",
+                "default rate": f"{size['defaults'] / max(size['rows'], 1):.2%}",
+            }
+            for fold, size in dataset.sizes.items()
+        ]
+    )
+    card.append(Markdown(f"Read from `{dataset.source}`. Licence: {book.licence}"))
+    card.append(_table(sizes))
+    card.append(Markdown(f"Data SHA-256 `{dataset.fingerprint[:16]}`, features `{dataset.digest[:16]}`."))
+    card.append(Markdown("## What the contract found"))
+    findings = pd.DataFrame(dataset.findings)
+    if findings.empty:
+        card.append(Markdown("Nothing: every row keeps every rule."))
+    else:
+        shown = findings[["table", "column", "rule", "count", "severity"]]
+        card.append(_table(shown.assign(count=[f"{count:,}" for count in shown["count"]])))
+
+
+def progress(card: Any, which: Candidate) -> Callable[[int, int, str], None]:
+    """Put a bar on a running candidate's card; return what moves it."""
+    card.append(Markdown(f"# {which.label.en}"))
+    bar = ProgressBar(max=100, label="progress")
+    card.append(bar)
+
+    def move(done: int, total: int, what: str) -> None:
+        bar.update(round(100 * done / max(total, 1)), metadata=f"{done} of {total} {what}")
+        card.refresh()
+
+    return move
+
+
+def candidate(
+    card: Any, fitted: Fitted, validation: pd.DataFrame, y_prob: Any, dataset: Dataset, book: Portfolio
+) -> None:
+    """Show one candidate's search, stopping, calibration and cost by threshold."""
+    card.clear()
+    _title(card, fitted.candidate.label.en, dataset)
+    made_up = dataset.synthetic
+    losses = ", ".join(f"{name} {loss:.4f}" for name, loss in fitted.calibration_losses.items())
+    settings = ", ".join(f"{name} = {value:g}" for name, value in fitted.parameters.items()) or "none"
+    folds = ", ".join(f"{auc:.4f}" for auc in fitted.fold_auc)
+    card.append(
+        Markdown(
+            f"- Train rows: {fitted.rows:,}, in {fitted.seconds:.0f} s\n"
+            f"- Settings chosen: {settings}\n"
+            f"- AUC of each fold's unseen rows: {folds}\n"
+            f"- Calibration: **{fitted.calibration.method}** (log loss out of fold: {losses})"
+        )
+    )
+    if not fitted.halving.empty:
+        _figure(card, plots.halving_plot(_settings(fitted.halving), synthetic=made_up))
+        _figure(card, plots.stopping_plot(fitted.curve, fitted.parameters["n_estimators"], synthetic=made_up))
+    theory = book.costs.threshold
+    curve = cost_curve(validation[book.target], y_prob, book.costs)
+    card.append(Markdown("## Cost by threshold, on validation"))
+    _figure(card, plots.cost_curve_plot(curve, theory, theory, synthetic=made_up))
+    if not fitted.halving.empty:
+        card.append(Markdown("## Rounds of the search"))
+        card.append(_table(fitted.halving.round(4)))
+
+
+def leaderboard(card: Any, choice: Choice, failures: dict[str, str], dataset: Dataset) -> None:
+    """Show who won on validation, by how much, and with which threshold."""
+    _title(card, f"Leaderboard: {choice.winner} wins on validation", dataset)
+    board = choice.leaderboard
+    _figure(
+        card, plots.leaderboard_plot(board.rename(columns={"candidate": "name"}), synthetic=dataset.synthetic)
+    )
+    card.append(
+        _table(
+            pd.DataFrame(
+                {
+                    "candidate": board["candidate"]
+                    + board["reference"].map({True: " (reference)", False: ""}),
+                    "cost": _ranges(board, "cost"),
+                    "AUC": _ranges(board, "auc"),
+                    "Brier": board["brier"].map("{:.4f}".format),
+                    "cost at 0.5": board["cost_at_half"].map("{:.3f}".format),
+                    "threshold": board["threshold"].map("{:.4f}".format) + " " + board["rule"],
+                    "winner cheaper": board["probability_cheaper"].map("{:.2f}".format),
+                }
+            )
+        )
+    )
+    gap = choice.gap
+    card.append(
+        Markdown(
+            "## The threshold\n"
+            f"Theory says {gap.theoretical:.4f}. The cheapest on validation: {gap.empirical:.4f} (95%). "
+            f"Chosen on other rows, it changes the cost by {gap.comparison.difference:+.4f}. "
+            f"In use: **{choice.threshold:.4f}**, the {choice.rule} one."
+        )
+    )
+    for name, failure in failures.items():
+        card.append(Markdown(f"**{name} failed:** {failure}"))
+
+
+def evaluation(card: Any, assessment: Assessment, choice: Choice, dataset: Dataset, book: Portfolio) -> None:
+    """Show the one look at the test rows."""
+    made_up = dataset.synthetic
+    _title(card, f"Evaluation on test: {choice.winner}", dataset)
+    card.append(Markdown("## Headline figures"))
+    card.append(_table(kpis(assessment.kpis)))
+    card.append(Markdown("## Measures, with 95% intervals"))
+    rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in assessment.metrics.items()]
+    card.append(_table(pd.DataFrame(rows, columns=["measure", "on test"])))
+    _figure(card, plots.policies_plot(assessment.policies, synthetic=made_up))
+    curve = plots.cost_curve_plot(assessment.curve, choice.threshold, book.costs.threshold, synthetic=made_up)
+    _figure(card, curve)
+    _figure(card, plots.confusion_plot(assessment.confusion, synthetic=made_up))
+    _figure(card, plots.calibration_plot(assessment.calibration, synthetic=made_up))
+    _figure(card, plots.score_plot(assessment.scores, choice.threshold, synthetic=made_up))
+    if not assessment.references.empty:
+        card.append(Markdown("## Against the references, on the same rows"))
+        table = assessment.references
+        shown = {name: _ranges(table, name) for name in ("auc", "cost", "saving")}
+        card.append(_table(pd.DataFrame({"reference": table["model"], **shown})))
+    important = assessment.importance.rename(columns={"label": "words", "mean_abs": "importance"})
+    named = important.assign(feature=important["words"])
+    _figure(card, plots.importance_plot(named[["feature", "importance"]], synthetic=made_up))
+    _figure(card, swarm(assessment, made_up))
+    for name, table in assessment.groups.items():
+        _figure(card, plots.group_plot(table, name.replace("_", " "), synthetic=made_up))
+
+
+def verdict(card: Any, decided: Verdict, version: int | None, dataset: Dataset) -> None:
+    """Show what the gate decided, rule by rule."""
+    _title(card, "Verdict", dataset)
+    card.append(Markdown(f"**{decided.summary}**"))
+    if version is not None:
+        card.append(Markdown(f"Registered as version {version}."))
+    card.append(_table(decided.frame()))
+
+
+def kpis(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the headline figures as text: figure, value with interval, goal, met, note."""
+    met = {True: "yes", False: "NO", None: "-"}
+    shares = table["figure"].str.contains("saving|imputation")
+    values = [
+        _percent(row) if share else f"{row.value:+.4f} ({row.low:+.4f} to {row.high:+.4f})"
+        for row, share in zip(table.itertuples(), shares, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "figure": table["figure"],
+            "value": values,
+            "goal": table["goal"],
+            "met": [met[value] for value in table["met"]],
+            "note": table["note"],
+        }
+    )
+
+
+def swarm(assessment: Assessment, made_up: bool) -> Figure:
+    """Draw the SHAP values of some test rows."""
+    words = assessment.importance.set_index("feature")["label"]
+    rows = assessment.shap_rows.apply(pd.to_numeric, errors="coerce")
+    names = [words[name] for name in assessment.shap]
+    return plots.beeswarm_plot(names, assessment.shap.to_numpy(), rows.to_numpy(float), synthetic=made_up)
+
+
+def _percent(row: Any) -> str:
+    if row.low == row.high:
+        return f"{row.value:.1%}"
+    return f"{row.value:.1%} ({row.low:.1%} to {row.high:.1%})"
+
+
+def _title(card: Any, text: str, dataset: Dataset) -> None:
+    card.append(Markdown(f"# {text}"))
+    if dataset.synthetic:
+        card.append(
+            Markdown("**Synthetic data**: these applicants are made up; no figure here is about real people.")
+        )
+
+
+def _figure(card: Any, figure: Figure) -> None:
+    card.append(Image(plots.to_png(figure)))
+
+
+def _table(frame: pd.DataFrame) -> Table:
+    return Table(
+        [[str(value) for value in row] for row in frame.to_numpy(object)], headers=list(frame.columns)
+    )
+
+
+def _ranges(table: pd.DataFrame, name: str) -> list[str]:
+    columns = [name, f"{name}_low", f"{name}_high"]
+    return [f"{value:.3f} ({low:.3f} to {high:.3f})" for value, low, high in table[columns].to_numpy(float)]
+
+
+def _settings(halving: pd.DataFrame) -> pd.DataFrame:
+    """Name each setting of the search in one text."""
+    names = [name for name in halving if name not in ("round", "trees", "cost")]
+    setting = halving[names].apply(lambda row: ", ".join(f"{n} {row[n]:g}" for n in names), axis=1)
+    return pd.DataFrame(
+        {"setting": setting, "round": halving["round"], "resource": halving["trees"], "cost": halving["cost"]}
+    )

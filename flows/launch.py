@@ -1,0 +1,86 @@
+"""What every flow does before its first step and around each one; knows no flow."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from metaflow.exception import MetaflowException
+
+from credit import console, cores
+from credit.errors import CreditError
+
+__all__ = ["parallel", "plainly", "prepare", "reporter"]
+
+WORKERS = "METAFLOW_RUN_MAX_WORKERS"
+
+
+class Plain(MetaflowException):
+    """A CreditError as Metaflow shows it: one message, no traceback."""
+
+    headline = "What went wrong"
+
+
+def prepare() -> None:
+    """Set this process and its tasks up: no telemetry, no more tasks at once than cores.
+
+    Called by a flow's ``__main__`` before Metaflow reads the command line.
+    """
+    console.quiet()
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "passive"
+    )  # idle threads of one task must not spin beside another's
+    os.environ.setdefault("METAFLOW_PYLINT", "0")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        os.environ.setdefault("USERNAME", "credit")  # Metaflow refuses root; METAFLOW_USER is read on its import
+    asked = _option("--max-workers")
+    if asked is not None and asked > cores.available():
+        sys.exit(
+            f"--max-workers {asked}: this machine has {cores.available()} cores; give at most that many."
+        )
+    os.environ[WORKERS] = str(
+        asked or min(int(os.environ.get(WORKERS, cores.available())), cores.available())
+    )
+
+
+def parallel(tasks: int) -> int:
+    """Return how many of `tasks` run at once on this machine."""
+    return min(tasks, int(os.environ.get(WORKERS, "1")))
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Log what `credit` does, and turn its errors into Metaflow's, which are shown without a traceback."""
+    console.quiet()
+    console.configure()
+    try:
+        yield
+    except CreditError as error:
+        raise Plain(str(error)) from error
+
+
+def reporter(
+    name: str, bar: Callable[[int, int, str], None], every: float = 5.0
+) -> Callable[[int, int, str], None]:
+    """Make the callback that shows a fit's progress in the terminal and on its card."""
+    state: dict[str, Any] = {"last": time.monotonic()}
+
+    def report(done: int, total: int, what: str) -> None:
+        bar(done, total, what)
+        if time.monotonic() - state["last"] >= every:
+            state["last"] = time.monotonic()
+            console.log.info("%s: %d of %d %s", name, done, total, what)
+
+    return report
+
+
+def _option(name: str) -> int | None:
+    for at, word in enumerate(sys.argv):
+        value = word.partition("=")[2] if word.startswith(f"{name}=") else None
+        if word == name and at + 1 < len(sys.argv):
+            value = sys.argv[at + 1]
+        if value is not None and value.isdigit():
+            return int(value)
+    return None

@@ -1,0 +1,94 @@
+"""The end of a training run: a plain dict for machines, a page of text for people; computes nothing."""
+
+from typing import Any
+
+from credit.evaluation.metrics import Interval
+
+__all__ = ["gather", "show"]
+
+RULE = "-" * 78
+
+
+def gather(flow: Any) -> dict[str, Any]:
+    """Collect the run's outcome as plain values; what `TrainingFlow` keeps as `summary`."""
+    board = flow.choice.leaderboard
+    return {
+        "portfolio": flow.book.name,
+        "synthetic": flow.dataset.synthetic,
+        "source": flow.dataset.source,
+        "data_digest": flow.dataset.fingerprint,
+        "rows": {fold: dict(size) for fold, size in flow.dataset.sizes.items()},
+        "candidates": [
+            {
+                "name": row["candidate"],
+                "reference": bool(row["reference"]),
+                "cost": _interval(row, "cost"),
+                "auc": _interval(row, "auc"),
+                "threshold": float(row["threshold"]),
+                "calibration": flow.fitted[row["candidate"]].calibration.method,
+                "seconds": round(flow.fitted[row["candidate"]].seconds, 1),
+            }
+            for row in board.to_dict("records")
+        ],
+        "failed": dict(flow.failures),
+        "winner": flow.choice.winner,
+        "threshold": {
+            "value": flow.choice.threshold,
+            "rule": flow.choice.rule,
+            "theory": flow.book.costs.threshold,
+        },
+        "test": {name: value.to_dict() for name, value in flow.assessment.metrics.items()}
+        | {
+            "auc_gap": flow.assessment.auc_gap.to_dict(),
+            "policies": flow.assessment.policies.to_dict("records"),
+            "confusion": flow.assessment.confusion.to_dict("records"),
+            "references": flow.assessment.references.to_dict("records"),
+        },
+        "kpis": flow.assessment.kpis.to_dict("records"),
+        "verdict": flow.verdict.to_dict(),
+        "version": flow.version,
+        "release": str(flow.release),
+    }
+
+
+def show(summary: dict[str, Any], run: str, kpis: Any) -> None:
+    """Print the summary, and the commands that show more."""
+    made_up = " on SYNTHETIC data" if summary["synthetic"] else ""
+    rows = {fold: f"{size['rows']:,}" for fold, size in summary["rows"].items()}
+    print(RULE)
+    print(f"{summary['portfolio']}{made_up}: {', '.join(f'{fold} {count}' for fold, count in rows.items())}")
+    print(f"\n{'validation':<24}{'cost per applicant':<28}{'AUC':<28}calibration")
+    for candidate in summary["candidates"]:
+        name = candidate["name"] + (" (reference)" if candidate["reference"] else "")
+        mark = "*" if candidate["name"] == summary["winner"] else " "
+        print(
+            f"{mark} {name:<22}{_text(candidate['cost']):<28}{_text(candidate['auc']):<28}{candidate['calibration']}"
+        )
+    for name, failure in summary["failed"].items():
+        print(f"! {name} failed: {failure}")
+    threshold = summary["threshold"]
+    print(f"\nthreshold {threshold['value']:.4f} ({threshold['rule']}; theory {threshold['theory']:.4f})")
+    print(f"\n{'test, once' + made_up:<38}cost per applicant")
+    for policy in summary["test"]["policies"]:
+        cost = {"estimate": policy["cost"], "low": policy["cost_low"], "high": policy["cost_high"]}
+        print(f"  {policy['policy']:<36}{_text(cost)}")
+    for name in ("auc", "ks", "average_precision", "brier", "log_loss", "calibration_slope"):
+        print(f"  {name.replace('_', ' '):<36}{_text(summary['test'][name])}")
+    print("\nheadline figures")
+    for row in kpis.to_dict("records"):
+        print(f"  {row['figure']:<44}{row['value']:<34}goal {row['goal']}: {row['met']}")
+    print(f"\n{summary['verdict']['summary']}\nRegistered as version {summary['version']}.")
+    print(RULE)
+    print("See more:")
+    print("  python flows/training.py card server              all cards in the browser")
+    print(f"  python flows/training.py card view {run}/evaluate")
+    print("  credit champion | credit versions                 what is in use, and what was tried")
+    print("  credit score FILE --out FILE                      score raw applications with it")
+
+
+def _interval(row: dict[str, Any], name: str) -> dict[str, float]:
+    return Interval(float(row[name]), float(row[f"{name}_low"]), float(row[f"{name}_high"])).to_dict()
+
+
+def _text(value: dict[str, float]) -> str:
+    return f"{value['estimate']:.4f} ({value['low']:.4f} to {value['high']:.4f})"

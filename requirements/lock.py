@@ -1,0 +1,82 @@
+"""Compile run.txt and dev.txt from pyproject.toml, or say whether they still fit; knows no package by name.
+
+    python requirements/lock.py              compile, keeping the versions already locked
+    python requirements/lock.py --upgrade    compile with the newest versions that pyproject.toml allows
+    python requirements/lock.py --check      compile nothing, fetch nothing; exit with 1 if they do not fit
+
+`dev.txt` holds every extra, `run.txt` what running needs: a part of `dev.txt`, at the same versions.
+Both hold for every supported Python and platform, name no package index, and carry a digest of their origin.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN, DEV = Path("requirements/run.txt"), Path("requirements/dev.txt")
+COMPILE = (
+    *("uv", "pip", "compile", "pyproject.toml", "--group", "build"),
+    *("--universal", "--python-version", "3.11"),
+    *("--generate-hashes", "--no-emit-index-url", "--no-header", "--quiet"),
+)
+HEADER = (
+    "# Compiled by `python requirements/lock.py` from the tables of pyproject.toml with this digest:\n# {}\n"
+)
+
+
+def digest(root: Path) -> str:
+    """Return the SHA-256 of all that decides in pyproject.toml which packages are locked."""
+    tables = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    names = ("requires-python", "dependencies", "optional-dependencies")
+    decisive = [tables["project"].get(name) for name in names]
+    decisive += [tables.get("dependency-groups"), tables.get("tool", {}).get("uv")]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def pins(text: str) -> set[str]:
+    """Return every `name==version` of a compiled file."""
+    return set(re.findall(r"^[a-z0-9._-]+==[^\s;]+", text, flags=re.MULTILINE))
+
+
+def faults(root: Path) -> list[str]:
+    """Return what is wrong with the two compiled files; needs no network."""
+    run, dev = ((root / path).read_text(encoding="utf-8") for path in (RUN, DEV))
+    found = []
+    for path, text in ((RUN, run), (DEV, dev)):
+        if not text.startswith(HEADER.format(digest(root))):
+            found.append(f"{path}: not compiled from this pyproject.toml")
+        if "://" in text:
+            found.append(f"{path}: names an address; a lock must install from any index")
+    return found + [f"{RUN}: {pin} is not in {DEV}" for pin in sorted(pins(run) - pins(dev))]
+
+
+def compile_one(path: Path, *options: str) -> None:
+    """Let uv write `path` (relative to the repository), and put our header over it."""
+    subprocess.run([*COMPILE, *options, "--output-file", str(path)], cwd=ROOT, check=True)
+    compiled = (ROOT / path).read_text(encoding="utf-8")
+    (ROOT / path).write_text(HEADER.format(digest(ROOT)) + compiled, encoding="utf-8")
+
+
+def main() -> None:
+    """Compile unless told only to check, then check."""
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
+    parser.add_argument("--upgrade", action="store_true", help="take the newest versions allowed")
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    arguments = parser.parse_args()
+    if not arguments.check:
+        compile_one(DEV, "--all-extras", *(["--upgrade"] if arguments.upgrade else []))
+        shutil.copyfile(ROOT / DEV, ROOT / RUN)  # uv keeps the versions of the file that it overwrites
+        compile_one(RUN)
+    if found := faults(ROOT):
+        sys.exit("\n".join([*found, "Run `python requirements/lock.py` and commit what it writes."]))
+
+
+if __name__ == "__main__":
+    main()
