@@ -78,9 +78,7 @@ def main() -> None:
                 "neighbours": timed.neighbours,
                 "columns": timed.columns,
             }
-            goals.append(
-                Goal(f"share of KNNImputer's time saved at {rows:,} rows", timed.faster, 0.9, "higher")
-            )
+            goals.append(Goal(f"share of KNNImputer's time saved at {rows:,} rows", timed.faster, 0.9, "higher"))
         matrix = train[_holed(train)].head(SIZES[1]).to_numpy(float)
         figures["error_on_hidden_values"] = _hidden_error(matrix)
         figures["validation_auc_after"] = _auc_after(dataset, book.target, SIZES[-1])

@@ -15,6 +15,7 @@ import typer
 
 from credit import __version__, console
 from credit.errors import ConfigError, CreditError
+from credit.portfolio import DEFAULT, available, load
 
 app = typer.Typer(
     name="credit",
@@ -35,7 +36,6 @@ Name = Annotated[str, typer.Option("--portfolio", help="A portfolio's name or it
 Source = Annotated[str, typer.Option("--data", help="A folder, a file or a database URL.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the ledger.")]
 Number = Annotated[int | None, typer.Argument(help="The version; by default the champion before this one.")]
-DEFAULT = "home_credit"
 
 
 class Format(StrEnum):
@@ -75,16 +75,13 @@ def synth(
 
     with console.step("Making up a synthetic book", clients):
         files = synthetic.write(out, clients, seed, format.value)
-    _show(
-        {"synthetic": True, "clients": clients, "seed": seed, "files": [str(file) for file in files]}, as_json
-    )
+    _show({"synthetic": True, "clients": clients, "seed": seed, "files": [str(file) for file in files]}, as_json)
 
 
 @app.command()
 def check(data: Source, portfolio: Name = DEFAULT, unlabelled: bool = False, as_json: Json = False) -> None:
     """Hold data against a portfolio's contract; list every violation.  Exit code 2 if any is an error."""
     from credit.data import contract, tables
-    from credit.portfolio import load
 
     loaded = load(portfolio)
     opened = tables.open_tables(loaded, data, labelled=not unlabelled)
@@ -103,7 +100,6 @@ def score(
     """Score raw applications with the champion; rows that break the contract go to a second file."""
     from credit.governance.registry import Registry
     from credit.governance.submission import open_bundle
-    from credit.portfolio import load
     from credit.scoring import book as books
 
     registry = Registry(load(portfolio).name)
@@ -125,9 +121,7 @@ def register(
     from credit.home import Home
 
     home = Home.here()
-    submitted = submission.submit(
-        folder or submission.newest(home), home, accept_new_contract=accept_new_contract
-    )
+    submitted = submission.submit(folder or submission.newest(home), home, accept_new_contract=accept_new_contract)
     if as_json:
         _show({"version": submitted.version.number, "verdict": submitted.verdict.to_dict()}, as_json)
     else:
@@ -138,7 +132,6 @@ def register(
 def champion(portfolio: Name = DEFAULT, as_json: Json = False) -> None:
     """Show the model in use."""
     from credit.governance.registry import Registry
-    from credit.portfolio import load
 
     found = Registry(load(portfolio).name).champion()
     if found is None and not as_json:
@@ -151,7 +144,6 @@ def champion(portfolio: Name = DEFAULT, as_json: Json = False) -> None:
 def versions(portfolio: Name = DEFAULT, as_json: Json = False) -> None:
     """List all registered versions, the oldest first."""
     from credit.governance.registry import Registry
-    from credit.portfolio import load
 
     found = [_row(version) for version in Registry(load(portfolio).name).versions()]
     if as_json:
@@ -171,7 +163,6 @@ def rollback(
 ) -> None:
     """Make an earlier champion champion again; the move and its reason go into the ledger."""
     from credit.governance.registry import Registry
-    from credit.portfolio import load
 
     moved = Registry(load(portfolio).name).rollback(version, reason=reason, force=force)
     _show({"champion": _row(moved)}, as_json)
@@ -192,7 +183,6 @@ def verify(as_json: Json = False) -> None:
 def describe(portfolio: Name = DEFAULT, language: str = "en", as_json: Json = False) -> None:
     """Print every feature: name, words, concept, unit, direction, formula."""
     from credit.features import definitions
-    from credit.portfolio import load
 
     if language not in ("en", "fr"):
         raise ConfigError(f"--language {language}: the words are in en and fr; give one of them.")
@@ -219,8 +209,6 @@ def describe(portfolio: Name = DEFAULT, language: str = "en", as_json: Json = Fa
 @book.command("list")
 def list_portfolios(as_json: Json = False) -> None:
     """List the portfolios that come with the package."""
-    from credit.portfolio import available, load
-
     _show({name: load(name).title.en for name in available()}, as_json)
 
 
@@ -229,9 +217,7 @@ def init(
     file: Annotated[Path, typer.Argument(help="A table of labelled rows: CSV or Parquet.")],
     target: Annotated[str, typer.Option(help="The column that is 1 for a default and 0 for none.")],
     out: Annotated[Path, typer.Option(help="The TOML file to write.")],
-    key: Annotated[
-        str | None, typer.Option("--id", help="The client id; by default a unique column.")
-    ] = None,
+    key: Annotated[str | None, typer.Option("--id", help="The client id; by default a unique column.")] = None,
 ) -> None:
     """Draft a portfolio from a table of your own; train with it, then fill in what only you know."""
     from credit.data.draft import draft

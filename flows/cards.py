@@ -16,7 +16,7 @@ from credit.training.choice import Choice
 from credit.training.dataset import Dataset
 from credit.training.search import Fitted
 
-__all__ = ["candidate", "data", "evaluation", "leaderboard", "progress", "verdict"]
+__all__ = ["candidate", "data", "evaluation", "figures", "kpis", "leaderboard", "progress", "verdict"]
 
 Figure = Any
 
@@ -94,15 +94,12 @@ def leaderboard(card: Any, choice: Choice, failures: dict[str, str], dataset: Da
     """Show who won on validation, by how much, and with which threshold."""
     _title(card, f"Leaderboard: {choice.winner} wins on validation", dataset)
     board = choice.leaderboard
-    _figure(
-        card, plots.leaderboard_plot(board.rename(columns={"candidate": "name"}), synthetic=dataset.synthetic)
-    )
+    _figure(card, plots.leaderboard_plot(board.rename(columns={"candidate": "name"}), synthetic=dataset.synthetic))
     card.append(
         _table(
             pd.DataFrame(
                 {
-                    "candidate": board["candidate"]
-                    + board["reference"].map({True: " (reference)", False: ""}),
+                    "candidate": board["candidate"] + board["reference"].map({True: " (reference)", False: ""}),
                     "cost": _ranges(board, "cost"),
                     "AUC": _ranges(board, "auc"),
                     "Brier": board["brier"].map("{:.4f}".format),
@@ -128,30 +125,41 @@ def leaderboard(card: Any, choice: Choice, failures: dict[str, str], dataset: Da
 
 def evaluation(card: Any, assessment: Assessment, choice: Choice, dataset: Dataset, book: Portfolio) -> None:
     """Show the one look at the test rows."""
-    made_up = dataset.synthetic
     _title(card, f"Evaluation on test: {choice.winner}", dataset)
     card.append(Markdown("## Headline figures"))
     card.append(_table(kpis(assessment.kpis)))
     card.append(Markdown("## Measures, with 95% intervals"))
     rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in assessment.metrics.items()]
     card.append(_table(pd.DataFrame(rows, columns=["measure", "on test"])))
-    _figure(card, plots.policies_plot(assessment.policies, synthetic=made_up))
-    curve = plots.cost_curve_plot(assessment.curve, choice.threshold, book.costs.threshold, synthetic=made_up)
-    _figure(card, curve)
-    _figure(card, plots.confusion_plot(assessment.confusion, synthetic=made_up))
-    _figure(card, plots.calibration_plot(assessment.calibration, synthetic=made_up))
-    _figure(card, plots.score_plot(assessment.scores, choice.threshold, synthetic=made_up))
+    for picture in figures(assessment, choice, dataset, book).values():
+        card.append(Image(picture))
     if not assessment.references.empty:
         card.append(Markdown("## Against the references, on the same rows"))
         table = assessment.references
         shown = {name: _ranges(table, name) for name in ("auc", "cost", "saving")}
         card.append(_table(pd.DataFrame({"reference": table["model"], **shown})))
-    important = assessment.importance.rename(columns={"label": "words", "mean_abs": "importance"})
-    named = important.assign(feature=important["words"])
-    _figure(card, plots.importance_plot(named[["feature", "importance"]], synthetic=made_up))
-    _figure(card, swarm(assessment, made_up))
-    for name, table in assessment.groups.items():
-        _figure(card, plots.group_plot(table, name.replace("_", " "), synthetic=made_up))
+
+
+def figures(assessment: Assessment, choice: Choice, dataset: Dataset, book: Portfolio) -> dict[str, bytes]:
+    """Draw the evaluation; pictures by file name."""
+    made_up, at, theory = dataset.synthetic, choice.threshold, book.costs.threshold
+    important = assessment.importance.assign(feature=assessment.importance["label"])
+    drawn = {
+        "policies": plots.policies_plot(assessment.policies, synthetic=made_up),
+        "cost_curve": plots.cost_curve_plot(assessment.curve, at, theory, synthetic=made_up),
+        "confusion": plots.confusion_plot(assessment.confusion, synthetic=made_up),
+        "calibration": plots.calibration_plot(assessment.calibration, synthetic=made_up),
+        "scores": plots.score_plot(assessment.scores, at, synthetic=made_up),
+        "importance": plots.importance_plot(
+            important.rename(columns={"mean_abs": "importance"})[["feature", "importance"]], synthetic=made_up
+        ),
+        "shap": _swarm(assessment, made_up),
+        **{
+            f"groups_{name}": plots.group_plot(table, name.replace("_", " "), synthetic=made_up)
+            for name, table in assessment.groups.items()
+        },
+    }
+    return {f"{name}.png": plots.to_png(figure) for name, figure in drawn.items()}
 
 
 def verdict(card: Any, decided: Verdict, version: int | None, dataset: Dataset) -> None:
@@ -165,7 +173,7 @@ def verdict(card: Any, decided: Verdict, version: int | None, dataset: Dataset) 
 
 def kpis(table: pd.DataFrame) -> pd.DataFrame:
     """Return the headline figures as text: figure, value with interval, goal, met, note."""
-    met = {True: "yes", False: "NO", None: "-"}
+    met = {True: "yes", False: "NO", None: "open"}
     shares = table["figure"].str.contains("saving|imputation")
     values = [
         _percent(row) if share else f"{row.value:+.4f} ({row.low:+.4f} to {row.high:+.4f})"
@@ -182,7 +190,7 @@ def kpis(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def swarm(assessment: Assessment, made_up: bool) -> Figure:
+def _swarm(assessment: Assessment, made_up: bool) -> Figure:
     """Draw the SHAP values of some test rows."""
     words = assessment.importance.set_index("feature")["label"]
     rows = assessment.shap_rows.apply(pd.to_numeric, errors="coerce")
@@ -199,9 +207,7 @@ def _percent(row: Any) -> str:
 def _title(card: Any, text: str, dataset: Dataset) -> None:
     card.append(Markdown(f"# {text}"))
     if dataset.synthetic:
-        card.append(
-            Markdown("**Synthetic data**: these applicants are made up; no figure here is about real people.")
-        )
+        card.append(Markdown("**Synthetic data**: these applicants are made up; no figure here is about real people."))
 
 
 def _figure(card: Any, figure: Figure) -> None:
@@ -209,9 +215,7 @@ def _figure(card: Any, figure: Figure) -> None:
 
 
 def _table(frame: pd.DataFrame) -> Table:
-    return Table(
-        [[str(value) for value in row] for row in frame.to_numpy(object)], headers=list(frame.columns)
-    )
+    return Table([[str(value) for value in row] for row in frame.to_numpy(object)], headers=list(frame.columns))
 
 
 def _ranges(table: pd.DataFrame, name: str) -> list[str]:

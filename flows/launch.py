@@ -29,20 +29,14 @@ def prepare() -> None:
     Called by a flow's ``__main__`` before Metaflow reads the command line.
     """
     console.quiet()
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "passive"
-    )  # idle threads of one task must not spin beside another's
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads of one task must not spin beside another's
     os.environ.setdefault("METAFLOW_PYLINT", "0")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         os.environ.setdefault("USERNAME", "credit")  # Metaflow refuses root; METAFLOW_USER is read on its import
     asked = _option("--max-workers")
     if asked is not None and asked > cores.available():
-        sys.exit(
-            f"--max-workers {asked}: this machine has {cores.available()} cores; give at most that many."
-        )
-    os.environ[WORKERS] = str(
-        asked or min(int(os.environ.get(WORKERS, cores.available())), cores.available())
-    )
+        sys.exit(f"--max-workers {asked}: this machine has {cores.available()} cores; give at most that many.")
+    os.environ[WORKERS] = str(asked or min(int(os.environ.get(WORKERS, cores.available())), cores.available()))
 
 
 def parallel(tasks: int) -> int:
@@ -61,9 +55,7 @@ def plainly() -> Iterator[None]:
         raise Plain(str(error)) from error
 
 
-def reporter(
-    name: str, bar: Callable[[int, int, str], None], every: float = 5.0
-) -> Callable[[int, int, str], None]:
+def reporter(name: str, bar: Callable[[int, int, str], None], every: float = 5.0) -> Callable[[int, int, str], None]:
     """Make the callback that shows a fit's progress in the terminal and on its card."""
     state: dict[str, Any] = {"last": time.monotonic()}
 

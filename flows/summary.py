@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from credit.evaluation.metrics import Interval
-
 __all__ = ["gather", "show"]
 
 RULE = "-" * 78
 
 
-def gather(flow: Any) -> dict[str, Any]:
-    """Collect the run's outcome as plain values; what `TrainingFlow` keeps as `summary`."""
+def gather(flow: Any, kpis: Any) -> dict[str, Any]:
+    """Collect the run's outcome as plain values; what `TrainingFlow` keeps as `summary`.
+
+    `kpis` are the headline figures as text, beside the numbers themselves.
+    """
     board = flow.choice.leaderboard
     return {
         "portfolio": flow.book.name,
@@ -44,14 +45,17 @@ def gather(flow: Any) -> dict[str, Any]:
             "confusion": flow.assessment.confusion.to_dict("records"),
             "references": flow.assessment.references.to_dict("records"),
         },
-        "kpis": flow.assessment.kpis.to_dict("records"),
+        "kpis": [
+            {**numbers, "text": text["value"], "met": text["met"]}
+            for numbers, text in zip(flow.assessment.kpis.to_dict("records"), kpis.to_dict("records"), strict=True)
+        ],
         "verdict": flow.verdict.to_dict(),
         "version": flow.version,
         "release": str(flow.release),
     }
 
 
-def show(summary: dict[str, Any], run: str, kpis: Any) -> None:
+def show(summary: dict[str, Any], run: str) -> None:
     """Print the summary, and the commands that show more."""
     made_up = " on SYNTHETIC data" if summary["synthetic"] else ""
     rows = {fold: f"{size['rows']:,}" for fold, size in summary["rows"].items()}
@@ -59,24 +63,24 @@ def show(summary: dict[str, Any], run: str, kpis: Any) -> None:
     print(f"{summary['portfolio']}{made_up}: {', '.join(f'{fold} {count}' for fold, count in rows.items())}")
     print(f"\n{'validation':<24}{'cost per applicant':<28}{'AUC':<28}calibration")
     for candidate in summary["candidates"]:
-        name = candidate["name"] + (" (reference)" if candidate["reference"] else "")
-        mark = "*" if candidate["name"] == summary["winner"] else " "
-        print(
-            f"{mark} {name:<22}{_text(candidate['cost']):<28}{_text(candidate['auc']):<28}{candidate['calibration']}"
-        )
+        role = " (reference)" if candidate["reference"] else " *" if candidate["name"] == summary["winner"] else ""
+        figures = f"{_text(candidate['cost']):<28}{_text(candidate['auc']):<28}"
+        print(f"{candidate['name'] + role:<24}{figures}{candidate['calibration']}")
     for name, failure in summary["failed"].items():
-        print(f"! {name} failed: {failure}")
+        print(f"{name} failed: {failure}")
     threshold = summary["threshold"]
     print(f"\nthreshold {threshold['value']:.4f} ({threshold['rule']}; theory {threshold['theory']:.4f})")
-    print(f"\n{'test, once' + made_up:<38}cost per applicant")
+    print(f"\n{'test, once' + made_up:<36}cost per applicant")
     for policy in summary["test"]["policies"]:
         cost = {"estimate": policy["cost"], "low": policy["cost_low"], "high": policy["cost_high"]}
-        print(f"  {policy['policy']:<36}{_text(cost)}")
+        print(f"{policy['policy']:<36}{_text(cost)}")
     for name in ("auc", "ks", "average_precision", "brier", "log_loss", "calibration_slope"):
-        print(f"  {name.replace('_', ' '):<36}{_text(summary['test'][name])}")
+        print(f"{name.replace('_', ' '):<36}{_text(summary['test'][name])}")
     print("\nheadline figures")
-    for row in kpis.to_dict("records"):
-        print(f"  {row['figure']:<44}{row['value']:<34}goal {row['goal']}: {row['met']}")
+    for row in summary["kpis"]:
+        print(f"{row['figure']:<44}{row['text']:<34}goal {row['goal']}: {row['met']}")
+        if row["note"]:
+            print(f"{'':<44}{row['note']}")
     print(f"\n{summary['verdict']['summary']}\nRegistered as version {summary['version']}.")
     print(RULE)
     print("See more:")
@@ -87,7 +91,7 @@ def show(summary: dict[str, Any], run: str, kpis: Any) -> None:
 
 
 def _interval(row: dict[str, Any], name: str) -> dict[str, float]:
-    return Interval(float(row[name]), float(row[f"{name}_low"]), float(row[f"{name}_high"])).to_dict()
+    return {"estimate": float(row[name]), "low": float(row[f"{name}_low"]), "high": float(row[f"{name}_high"])}
 
 
 def _text(value: dict[str, float]) -> str:

@@ -5,11 +5,10 @@ python flows/training.py run --data FOLDER                          the lender's
 python flows/training.py run --portfolio my.toml --data my.csv      a book of one's own
 """
 
-
 from launch import parallel, plainly, prepare, reporter
 from metaflow import FlowSpec, Parameter, card, catch, current, resources, step
 
-import credit  # noqa: F401  (at module top, so that Metaflow packs it for a cluster)
+from credit.portfolio import DEFAULT  # at module top, so that Metaflow packs `credit` for a cluster
 
 
 class TrainingFlow(FlowSpec):
@@ -23,10 +22,8 @@ class TrainingFlow(FlowSpec):
     6. end: print the summary
     """
 
-    data = Parameter(
-        "data", default=None, help="A folder, a file or a database URL; default: synthetic rows."
-    )
-    portfolio = Parameter("portfolio", default="home_credit", help="A portfolio's name or its TOML file.")
+    data = Parameter("data", default=None, help="A folder, a file or a database URL; default: synthetic rows.")
+    portfolio = Parameter("portfolio", default=DEFAULT, help="A portfolio's name or its TOML file.")
     clients = Parameter("clients", default=20_000, type=int, help="Size of the synthetic book.")
     seed = Parameter("seed", default=None, type=int, help="For everything random; default: the portfolio's.")
     candidates = Parameter("candidates", default="", help="Only these, separated by commas.")
@@ -77,9 +74,7 @@ class TrainingFlow(FlowSpec):
         with plainly():
             report = reporter(self.candidate.name, cards.progress(current.card["candidate"], self.candidate))
             train, self.validation = self.dataset.load("train"), self.dataset.load("validation")
-            self.fitted = fit(
-                self.candidate, train, self.book, definitions(self.book), threads=threads, report=report
-            )
+            self.fitted = fit(self.candidate, train, self.book, definitions(self.book), threads=threads, report=report)
             self.probability = self.fitted.predict(self.validation)
         cards.candidate(
             current.card["candidate"], self.fitted, self.validation, self.probability, self.dataset, self.book
@@ -122,16 +117,9 @@ class TrainingFlow(FlowSpec):
             winner, train = self.fitted[self.choice.winner], self.dataset.load("train")
             scorer = export(winner, self.book, features, self.choice.threshold, train)
             self.assessment = assess(scorer, self.fitted, self.choice, self.dataset, self.book, features)
-            self.release = submission.keep(
-                scorer,
-                self.fitted,
-                self.choice,
-                self.assessment,
-                self.dataset,
-                self.book,
-                self.home,
-                current.pathspec,
-            )
+            figures = cards.figures(self.assessment, self.choice, self.dataset, self.book)
+            run = (self.fitted, self.choice, self.assessment, self.dataset, self.book)
+            self.release = submission.keep(scorer, *run, self.home, current.pathspec, figures)
         cards.evaluation(current.card["evaluation"], self.assessment, self.choice, self.dataset, self.book)
         self.next(self.register)
 
@@ -140,6 +128,7 @@ class TrainingFlow(FlowSpec):
     def register(self):
         """Gate against the champion; register either way."""
         import cards
+        import summary
 
         from credit.governance import submission
 
@@ -147,16 +136,15 @@ class TrainingFlow(FlowSpec):
             done = submission.submit(self.release, self.home, accept_new_contract=self.accept_new_contract)
         self.verdict, self.version = done.verdict, done.version.number
         cards.verdict(current.card["verdict"], self.verdict, self.version, self.dataset)
+        self.summary = summary.gather(self, cards.kpis(self.assessment.kpis))
         self.next(self.end)
 
     @step
     def end(self):
         """Print the summary, and how to see more."""
-        import cards
         import summary
 
-        self.summary = summary.gather(self)
-        summary.show(self.summary, current.run_id, cards.kpis(self.assessment.kpis))
+        summary.show(self.summary, current.run_id)
 
 
 if __name__ == "__main__":

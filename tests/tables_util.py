@@ -100,14 +100,14 @@ def plant(frame: pd.DataFrame, column: str, **cells: Any) -> pd.DataFrame:
     return frame
 
 
-def save(frame: pd.DataFrame, file: Path) -> Path:
-    """Write a frame in the format that the file's name says."""
+def save(frame: pd.DataFrame, file: Path, table: str = "applications") -> Path:
+    """Write a frame in the format that the file's name says; `table` is its name in a database."""
     match file.suffix:
         case ".parquet":
             frame.apply(_one_type).to_parquet(file, index=False)
         case ".db" | ".sqlite":
             with closing(sqlite3.connect(file)) as connection:
-                frame.to_sql("applications", connection, index=False)
+                frame.to_sql(table, connection, index=False)
         case _:
             frame.to_csv(file, index=False)
     return file

@@ -48,7 +48,7 @@ HEAVY = (
 
 #: A library that only the places named may import, and benchmarks (as a peer to measure against).
 OWNED = {
-    "mlflow": ("credit/governance/registry.py",),
+    "mlflow": ("credit/governance/tracking.py",),
     "shap": ("credit/scoring/explain.py",),
     "evidently": ("credit/monitoring/drift.py",),
     "lightgbm": ("credit/training/", "credit/scoring/"),
@@ -146,9 +146,7 @@ def breaches_of_handling(path: str, source: str) -> Iterator[tuple[int, str]]:
 def docstrings(parsed: ast.Module) -> set[int]:
     """Return the identities of the constants that are docstrings: prose may name what code may not."""
     owners = [
-        n
-        for n in ast.walk(parsed)
-        if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        n for n in ast.walk(parsed) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
     ]
     first = [owner.body[0] for owner in owners if owner.body]
     return {id(node.value) for node in first if isinstance(node, ast.Expr)}
@@ -162,12 +160,7 @@ def words(path: str, source: str) -> Iterator[tuple[int, str]]:
         match node:
             case ast.Constant(value=str(value)) if id(node) not in prose:
                 yield node.lineno, value
-            case (
-                ast.Name(id=value)
-                | ast.Attribute(attr=value)
-                | ast.arg(arg=value)
-                | ast.keyword(arg=str(value))
-            ):
+            case ast.Name(id=value) | ast.Attribute(attr=value) | ast.arg(arg=value) | ast.keyword(arg=str(value)):
                 yield node.lineno, value
             case ast.FunctionDef(name=value) | ast.ClassDef(name=value):
                 yield node.lineno, value
@@ -288,7 +281,7 @@ def test_missing_docstring_is_caught() -> None:
 @pytest.mark.parametrize(
     ("path", "code"),
     [
-        ("credit/governance/registry.py", "import mlflow\nfrom credit.scoring.scorer import Scorer"),
+        ("credit/governance/tracking.py", "import mlflow\nfrom credit.scoring.scorer import Scorer"),
         ("credit/data/x.py", "from credit import __version__, errors\nfrom .tables import open_tables"),
         ("credit/plots.py", "from credit.evaluation import cost"),
         ("credit/cli.py", "from credit import plots\nfrom credit.governance import registry"),
@@ -364,9 +357,7 @@ def test_light_module_stays_light(name: str, tmp_path: Path) -> None:
 
 def test_importing_everything_touches_nothing(tmp_path: Path) -> None:
     """No folder is made, no server contacted, on import: state begins when someone asks for it."""
-    names = [
-        module_of(path) for path in FILES if path.startswith("credit/") and not path.endswith("__main__.py")
-    ]
+    names = [module_of(path) for path in FILES if path.startswith("credit/") and not path.endswith("__main__.py")]
     assert watched_import(names, tmp_path)["seen"] == []
 
 

@@ -9,9 +9,7 @@ from playwright.sync_api import Browser, Page
 
 def test_local_content_is_shown(browser_page: Page, tmp_path: Path) -> None:
     file = tmp_path / "card.html"
-    file.write_text(
-        "<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw='><p>7 défauts</p>", encoding="utf-8"
-    )
+    file.write_text("<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw='><p>7 défauts</p>", encoding="utf-8")
     browser_page.goto(file.as_uri())
     assert browser_page.inner_text("p") == "7 défauts"
 

@@ -80,7 +80,13 @@ def rows(clients: int, seed: int) -> pd.DataFrame:
     income, amount = rng.lognormal(10, 0.5, clients), rng.lognormal(9, 0.7, clients)
     years = np.where(rng.random(clients) < 0.2, np.nan, rng.gamma(2, 3, clients))
     job = rng.choice(["a", "b", "c"], clients)
-    raw = -1.6 - 1.2 * (np.log(income) - 10) + 0.9 * (np.log(amount) - 9) + 0.7 * (job == "c") - 0.05 * np.nan_to_num(years)
+    raw = (
+        -1.6
+        - 1.2 * (np.log(income) - 10)
+        + 0.9 * (np.log(amount) - 9)
+        + 0.7 * (job == "c")
+        - 0.05 * np.nan_to_num(years)
+    )
     default = (rng.random(clients) < 1 / (1 + np.exp(-raw))).astype(int)
     return pd.DataFrame(
         {
@@ -144,7 +150,10 @@ def test_the_first_run_registers_a_champion(place: Place, first) -> None:
     json.dumps(summary)  # plain values only: others rely on it
     assert summary["portfolio"] == "shop"
     assert summary["synthetic"] is False
-    assert summary["rows"]["train"]["rows"] + summary["rows"]["validation"]["rows"] + summary["rows"]["test"]["rows"] == 4_000
+    assert (
+        summary["rows"]["train"]["rows"] + summary["rows"]["validation"]["rows"] + summary["rows"]["test"]["rows"]
+        == 4_000
+    )
     assert summary["verdict"]["outcome"] == "first", summary["verdict"]["summary"]
     champion = place.credit("champion", "--portfolio", "shop.toml")["champion"]
     assert champion["number"] == summary["version"] == 1
@@ -241,7 +250,9 @@ def test_a_silent_server_keeps_the_model_and_resume_and_register_finish_the_job(
         assert failed.status == "failed"
         assert "credit register" in failed.stdout + failed.stderr
         assert "Traceback" not in failed.stdout + failed.stderr
-        assert "MLflow" in place.credit("champion", "--portfolio", "shop.toml", code=3, MLFLOW_TRACKING_URI=uri)["message"]
+        assert (
+            "MLflow" in place.credit("champion", "--portfolio", "shop.toml", code=3, MLFLOW_TRACKING_URI=uri)["message"]
+        )
     done = place.credit("register")
     assert done["version"] == 1
     assert done["verdict"]["outcome"] == "first"

@@ -12,7 +12,6 @@ from mlflow import MlflowClient
 from toy_registry import (
     PORTFOLIO,
     RULE,
-    SAID,
     SAMPLE,
     assert_one_valid_champion,
     grown,
@@ -28,7 +27,6 @@ from toy_registry import (
 from credit.errors import ConfigError, CreditError, ModelError, ServiceError
 from credit.governance import release as releases
 from credit.governance.registry import Registry
-from credit.governance.verdict import Verdict
 from credit.home import Home
 
 __all__ = ["grown", "home", "registry", "stores"]  # fixtures
@@ -160,6 +158,7 @@ def test_a_stale_verdict_can_be_renewed(grown, tmp_path):
     assert not registry.publish(judge(kept, "refused", registry.champion().digest)).is_champion
     version = registry.publish(judge(kept, "promoted", registry.champion().digest))
     assert (version.number, version.is_champion, version.outcome) == (2, True, "promoted")
+    assert "stale" not in version.tags
     verdicts = [event.payload["verdict"]["outcome"] for event in registry.history() if "verdict" in event.payload]
     assert verdicts == ["first", "first", "refused", "promoted"]
 

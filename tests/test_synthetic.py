@@ -289,6 +289,19 @@ def test_an_earlier_book_is_replaced_whole(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["SYNTHETIC.txt", "application_train.parquet"]
 
 
+def test_writing_the_same_book_again_never_takes_it_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs at once may make the same book: one reads it while the other writes it again."""
+    table, _ = write(tmp_path, 100)
+    whole = synthetic._block
+
+    def looks(*args: Any) -> Synthetic:
+        assert len(pd.read_parquet(table)) == 100
+        return whole(*args)
+
+    monkeypatch.setattr(synthetic, "_block", looks)
+    write(tmp_path, 100)
+
+
 def test_a_killed_write_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, calls = synthetic._block, []
 

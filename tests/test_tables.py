@@ -241,7 +241,7 @@ def test_damage_inside_a_parquet_file_shows_on_opening(small: Portfolio, tmp_pat
 def test_a_truncated_sqlite_file(small: Portfolio, tmp_path: Path) -> None:
     file = save(rows(5000), tmp_path / "a.db")
     file.write_bytes(file.read_bytes()[:20000])
-    with pytest.raises(DataError, match=r"a\.db.*: the SQLite file cannot be read \(.*malformed"):
+    with pytest.raises(DataError, match=r"a\.db.*: the file cannot be read \(.*malformed"):
         read(small, file)
 
 

@@ -169,15 +169,9 @@ class _Judged:
         """Return a line for each error of a row, with the row's number and key."""
         key = self.values[self.portfolio.key]
         broken = [name for name in self.judgements if self.counts[f"broken {name}"]]
-        lines = [
-            self._faults(name).filter(ibis._.rule.notin(_tolerated(self.columns[name]))) for name in broken
-        ]
+        lines = [self._faults(name).filter(ibis._.rule.notin(_tolerated(self.columns[name]))) for name in broken]
         faults = ibis.union(self._duplicates(), *lines)
-        found = (
-            self.table.select(row=self.table[ROW], key=key)
-            .inner_join(faults, "row")
-            .order_by("row", "column")
-        )
+        found = self.table.select(row=self.table[ROW], key=key).inner_join(faults, "row").order_by("row", "column")
         frame = found.to_pyarrow().to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         frame["remedy"] = frame["rule"].map(REMEDIES)
         return frame.astype({"row": "int64"}).rename(columns={"key": self.portfolio.key})

@@ -60,14 +60,12 @@ class Database:
     """
 
     def __init__(self, source: str | Path) -> None:
-        self.url = _url(source)
-        self.is_file = self.url.get_backend_name() == "sqlite"
-        self.engine = _engine(self.url)
+        self.url, self.file = _parse(source)
+        self.engine = _engine(_read_only(self.file) if self.file else self.url)
         self.names: frozenset[str] = self._answer(self._names)
 
     def __str__(self) -> str:
-        # An option of a URL may be a secret too.
-        return self.url.set(query={}).render_as_string(hide_password=True)
+        return str(self.file) if self.file else _shown(self.url)
 
     def _names(self) -> frozenset[str]:
         found = inspect(self.engine)
@@ -102,8 +100,8 @@ class Database:
         reason = str(origin).strip().partition("\n")[0]
         if self.url.password:
             reason = reason.replace(str(self.url.password), "***")
-        if self.is_file:
-            return DataError(f"{self}: the SQLite file cannot be read ({reason}); give an undamaged file.")
+        if self.file:
+            return DataError(f"{self}: the file cannot be read ({reason}); give an undamaged file.")
         return ServiceError(
             f"{self}: the database cannot be read ({reason}); check its address, name, user and rights."
         )
@@ -146,9 +144,7 @@ class Relation:
         with self._connected() as connection:
             result = connection.execution_options(yield_per=CHUNK).execute(self._all().order_by(*order))
             for rows in result.partitions():
-                yield pa.record_batch(
-                    [_text(values) for values in zip(*rows, strict=True)], schema=self.schema
-                )
+                yield pa.record_batch([_text(values) for values in zip(*rows, strict=True)], schema=self.schema)
 
     def _all(self) -> Select[Any]:
         return select(text("*")).select_from(table(self.name))
@@ -167,19 +163,16 @@ def _text(values: tuple[Any, ...]) -> pa.Array:
     return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
-def _url(source: str | Path) -> URL:
+def _parse(source: str | Path) -> tuple[URL, Path | None]:
+    """Tell a URL from a file; a URL of SQLite is a file too."""
     if "://" not in str(source):
-        return _read_only(Path(source))
+        return URL.create("sqlite", database=str(source)), Path(source)
     try:
         url = make_url(str(source))
     except ArgumentError as error:
         scheme = str(source).partition("://")[0]
-        raise DataError(
-            f"{scheme}://...: not a URL of a database; write DIALECT://USER:PASSWORD@HOST/NAME."
-        ) from error
-    if url.get_backend_name() == "sqlite" and url.database:
-        return _read_only(Path(url.database))
-    return url
+        raise DataError(f"{scheme}://...: not a URL of a database; write DIALECT://USER:PASSWORD@HOST/NAME.") from error
+    return url, Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def _read_only(file: Path) -> URL:
@@ -188,26 +181,28 @@ def _read_only(file: Path) -> URL:
         with file.open("rb") as stream:
             magic = stream.read(len(MAGIC))
     except OSError as error:
-        raise DataError(
-            f"{file}: cannot be read ({error.strerror}); give the path of a SQLite file."
-        ) from error
+        raise DataError(f"{file}: cannot be read ({error.strerror}); give the path of a SQLite file.") from error
     if magic != MAGIC:
         raise DataError(f"{file}: not a SQLite file, or an empty one; give an undamaged SQLite database.")
     query = {"mode": "ro", "uri": "true"}
     return URL.create("sqlite", database=f"file:{quote(str(file.resolve()))}", query=query)
 
 
+def _shown(url: URL) -> str:
+    """Write a URL without its password; an option may be a secret too."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
 def _engine(url: URL) -> Engine:
-    shown = url.set(query={}).render_as_string(hide_password=True)
     try:
         return create_engine(url, poolclass=NullPool)
     except NoSuchModuleError as error:
         raise DataError(
-            f"{shown}: no kind of database is called {url.drivername!r}; give a folder, a file or the URL of "
-            "a database that SQLAlchemy knows."
+            f"{_shown(url)}: no kind of database is called {url.drivername!r}; give a folder, a file or the URL "
+            "of a database that SQLAlchemy knows."
         ) from error
     except ModuleNotFoundError as error:
         raise DataError(
-            f"{shown}: the database's driver {error.name!r} is not installed; install it with pip, or name "
+            f"{_shown(url)}: the database's driver {error.name!r} is not installed; install it with pip, or name "
             "another driver in the URL (DIALECT+DRIVER://...)."
         ) from error

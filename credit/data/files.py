@@ -127,9 +127,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, str]]:
 
 
 def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    members = [
-        info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")
-    ]
+    members = [info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
     if len(members) != 1 or not members[0].filename.lower().endswith((".csv", ".parquet")):
         seen = ", ".join(info.filename for info in members) or "nothing"
         raise DataError(
@@ -161,9 +159,7 @@ def _header(path: Path, stream: IO[bytes]) -> list[str]:
         raise DataError(f"{path}: the file is empty; give a CSV with a header line and rows.")
     for separator, word in SEPARATORS.items():
         if len(names) == 1 and separator in names[0]:
-            raise DataError(
-                f"{path}: the fields are separated by {word}; save the file with commas as separators."
-            )
+            raise DataError(f"{path}: the fields are separated by {word}; save the file with commas as separators.")
     names = [name or f"column_{at}" for at, name in enumerate(names, start=1)]
     check_names(str(path), names)
     if next(rows, None) is None:
@@ -197,9 +193,7 @@ def _convert(path: Path, stream: IO[bytes], names: list[str], target: Path) -> N
             read_options=pyarrow.csv.ReadOptions(
                 column_names=names, skip_rows_after_names=1, use_threads=False, block_size=BLOCK
             ),
-            parse_options=pyarrow.csv.ParseOptions(
-                newlines_in_values=True, ignore_empty_lines=len(names) > 1
-            ),
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=len(names) > 1),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=text, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
             ),
@@ -207,9 +201,7 @@ def _convert(path: Path, stream: IO[bytes], names: list[str], target: Path) -> N
         write(iter(reader), reader.schema, target)
     except pa.ArrowInvalid as error:
         _name_fault(path, len(names))
-        raise DataError(
-            f"{path}: not a CSV ({error}); save the file again as comma-separated UTF-8."
-        ) from error
+        raise DataError(f"{path}: not a CSV ({error}); save the file again as comma-separated UTF-8.") from error
     if quotes.count % 2:
         _name_fault(path, len(names))
 

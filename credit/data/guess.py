@@ -179,6 +179,8 @@ def _useless(seen: Seen) -> str:
         return "no row has a value"
     if seen.kind == "other":
         return "neither number nor text"
+    if seen.kind == "number" and seen.numbers is None:
+        return "some values are infinite; divide by what is never 0, or leave them empty"
     if distinct == 1 and not seen.missing and not seen.tokens:
         return "every row has the same value"
     if seen.kind == "date" or (seen.numbers is None and _are_dates(seen.known["value"])):

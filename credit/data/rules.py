@@ -43,7 +43,7 @@ class Judgement:
 
 
 def promised(table: Table, labelled: bool) -> dict[str, Column]:
-    """Return the columns that a table must have, keys and the time of an event held to what they are.
+    """Return the columns that a table must have, with keys held to be keys and times to be past.
 
     Parameters
     ----------
@@ -59,10 +59,10 @@ def promised(table: Table, labelled: bool) -> dict[str, Column]:
             known = table.columns.get(name, Column(name, "category", Label(name, name)))
             columns[name] = replace(known, role="key", missing=False)
     if table.time is not None:
-        known = columns.get(
-            table.time, Column(table.time, "number", Label(table.time, table.time), unit="days")
-        )
-        columns[table.time] = replace(known, maximum=min(0.0, known.maximum or 0.0), on_range="error")
+        known = table.columns.get(table.time, Column(table.time, "number", Label(table.time, table.time), unit="days"))
+        missing = known.missing and table.time not in table.key
+        latest = min(0.0, known.maximum or 0.0)
+        columns[table.time] = replace(known, role="feature", missing=missing, maximum=latest, on_range="error")
     return columns
 
 
@@ -132,7 +132,7 @@ def _number(column: Column, value: Any, found: Any) -> tuple[Any, Rules]:
         rules.append(("not a number", value.notnull() & number.isnull()))
     rules.append(("not finite", number.isnan() | number.isinf()))
     if column.type == "integer":
-        rules.append(("not an integer", number != number.floor()))
+        rules.append(("not an integer", number % 1 != 0))
     if column.type == "flag":
         rules.append(("not 0 or 1", ~number.isin((0.0, 1.0))))
     if column.maximum is not None:
@@ -159,8 +159,9 @@ def _key(column: Column, value: Any, found: Any) -> tuple[Any, Rules]:
     if column.type == "category":
         return found, [("missing key", _absent(column, found, found))]
     number, rules = _number(replace(column, sentinels=(), missing=True), value, found)
-    fraction = (number != number.floor()) | found.try_cast("int64").isnull()
-    return found, [("missing key", _absent(column, number, value)), *rules, ("not an integer", fraction)]
+    integer = (number % 1 == 0) & found.try_cast("int64").notnull()
+    rules = [("missing key", _absent(column, number, value)), *rules, ("not an integer", ~integer)]
+    return ibis.cases((integer, found)), rules
 
 
 def _target(column: Column, value: Any, found: Any) -> tuple[Any, Rules]:

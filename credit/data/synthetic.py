@@ -6,6 +6,7 @@ how they were found is told in docs/decisions.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +31,7 @@ __all__ = ["FORMATS", "MARKER", "Synthetic", "generate", "write"]
 GENERATOR = 1  # raise it whenever the same seed gives other rows
 FORMATS = {"parquet": pyarrow.parquet.ParquetWriter, "csv": pyarrow.csv.CSVWriter}
 MARKER = "SYNTHETIC.txt"
+STEM = "application_train"
 PARTIAL = ".partial"  # ending of a file that is not complete
 BLOCK = 20_000  # clients drawn at once, each block from its own stream: memory stays bounded
 FIRST_ID = 100_002
@@ -109,16 +111,16 @@ def write(
     blocks = _blocks(clients, seed, facts)
     folder = Path(out)
     _refuse_foreign_files(folder)
-    table, marker = folder / f"application_train.{format}", folder / MARKER
+    table, marker, text = folder / f"{STEM}.{format}", folder / MARKER, _marker_text(clients, seed, format)
+    total = -(-clients // BLOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for old in FORMATS:
-            (folder / f"application_train.{old}").unlink(missing_ok=True)
-        _replace(marker, lambda path: path.write_text(_marker_text(clients, seed), encoding="utf-8"))
-        total = -(-clients // BLOCK)
-        _replace(
-            table, lambda path: _stream(path, progress(blocks, total, "Drawing blocks of clients"), FORMATS[format])
-        )
+        if not marker.exists() or marker.read_text(encoding="utf-8") != text:  # the marker never lies about a table
+            for ending in FORMATS:
+                (folder / f"{STEM}.{ending}").unlink(missing_ok=True)
+        _replace(marker, lambda path: path.write_text(text, encoding="utf-8"))
+        shown = progress(blocks, total, "Drawing blocks of clients")
+        _replace(table, lambda path: _stream(path, shown, FORMATS[format]))
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror or error}); give another folder.") from error
     return [table, marker]
@@ -158,7 +160,7 @@ def _read(path: Path) -> Mapping[str, Any]:
         for number, row in enumerate(rows):
             lower[number, : number + 1] = row
         facts["copula"]["root"] = np.linalg.cholesky(lower + np.tril(lower, -1).T)
-    except (OSError, ValueError, KeyError, np.linalg.LinAlgError) as error:
+    except (OSError, ValueError, KeyError, TypeError, np.linalg.LinAlgError) as error:
         raise ConfigError(f"{path}: not a file of facts for a synthetic book ({error}); restore it.") from error
     return facts
 
@@ -175,8 +177,8 @@ def _refuse_foreign_files(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise DataError(f"{folder}: is a file, a book is written into a folder; give another path.")
-    ours = {MARKER, *(f"application_train.{ending}" for ending in FORMATS)}
-    found = sorted(path.name for path in folder.iterdir() if path.name.removesuffix(PARTIAL) not in ours)
+    ours = {MARKER, *(f"{STEM}.{ending}" for ending in FORMATS)}
+    found = sorted(path.name for path in folder.iterdir() if path.name not in ours and path.suffix != PARTIAL)
     marked = (folder / MARKER).exists()
     if found or (not marked and any((folder / name).exists() for name in ours)):
         other = found[0] if found else "an application table without the marker " + MARKER
@@ -184,10 +186,13 @@ def _refuse_foreign_files(folder: Path) -> None:
 
 
 def _replace(path: Path, fill: Callable[[Path], object]) -> None:
-    """Fill a temporary file beside `path`, then give it its name in one move."""
-    partial = path.with_name(path.name + PARTIAL)
-    fill(partial)
-    partial.replace(path)
+    """Fill a temporary file beside `path`, then give it its name in one move; two processes may do so at once."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    try:
+        fill(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _stream(path: Path, blocks: Iterable[Synthetic], writer: type[Any]) -> None:
@@ -201,8 +206,8 @@ def _stream(path: Path, blocks: Iterable[Synthetic], writer: type[Any]) -> None:
         sink.close()
 
 
-def _marker_text(clients: int, seed: int) -> str:
+def _marker_text(clients: int, seed: int, format: str) -> str:  # noqa: A002
     return (
         "Synthetic data: no row belongs to a real person, no result on it says anything about a real loan book.\n"
-        f"generator: credit.data.synthetic, version {GENERATOR}\nclients: {clients}\nseed: {seed}\n"
+        f"generator: credit.data.synthetic, version {GENERATOR}\nclients: {clients}\nseed: {seed}\nformat: {format}\n"
     )

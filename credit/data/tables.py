@@ -157,9 +157,7 @@ def _scan(connection: Any, part: Part, file: Path) -> None:
         connection.raw_sql(f"SELECT bit_xor(hash(COLUMNS(*))) FROM read_parquet({_literal(file)})").fetchall()  # noqa: S608
     except duckdb.Error as error:
         reason = str(error).partition("\n")[0]
-        raise DataError(
-            f"{part}: the Parquet file is damaged ({reason}); copy or download it again."
-        ) from error
+        raise DataError(f"{part}: the Parquet file is damaged ({reason}); copy or download it again.") from error
 
 
 def _literal(file: Path) -> str:
@@ -183,9 +181,7 @@ def _locate(
         raise DataError(f"{path}: nothing is there; give a folder, a file, or the URL of a database.")
     if stem(path) is None:
         known = ", ".join((*SUFFIXES, *database.SUFFIXES))
-        raise DataError(
-            f"{path}: files of this kind are not read (read are: {known}); convert it to one of them."
-        )
+        raise DataError(f"{path}: files of this kind are not read (read are: {known}); convert it to one of them.")
     others = [table.name for table in tables if table.name != portfolio.main]
     if others:
         raise DataError(

@@ -94,9 +94,7 @@ def build(portfolio: Portfolio, tables: dict[str, Any], workspace: Path, fingerp
     return FeatureSet(str(folder / "features.parquet"), str(folder / "audit.parquet"), rows, digest)
 
 
-def load(
-    path: str | Path, columns: list[str] | None = None, keys: tuple[str, list[Any]] | None = None
-) -> pd.DataFrame:
+def load(path: str | Path, columns: list[str] | None = None, keys: tuple[str, list[Any]] | None = None) -> pd.DataFrame:
     """Read features (or audit groups) from Parquet, only the columns and the applicants asked for.
 
     Parameters

@@ -168,7 +168,5 @@ def _derived(portfolio: Portfolio) -> tuple[Feature, ...]:
         )
     derived: tuple[Feature, ...] | None = getattr(importlib.import_module(module), "DERIVED", None)
     if derived is None:
-        raise ConfigError(
-            f"portfolio '{portfolio.name}', derived = '{portfolio.derived}': {module} has no DERIVED."
-        )
+        raise ConfigError(f"portfolio '{portfolio.name}', derived = '{portfolio.derived}': {module} has no DERIVED.")
     return derived

@@ -169,9 +169,15 @@ def _references(
         rows.append(
             {
                 "model": name,
-                "auc": auc.estimate, "auc_low": auc.low, "auc_high": auc.high,
-                "cost": cost.estimate, "cost_low": cost.low, "cost_high": cost.high,
-                "saving": -saved.estimate, "saving_low": -saved.high, "saving_high": -saved.low,
+                "auc": auc.estimate,
+                "auc_low": auc.low,
+                "auc_high": auc.high,
+                "cost": cost.estimate,
+                "cost_low": cost.low,
+                "cost_high": cost.high,
+                "saving": -saved.estimate,
+                "saving_low": -saved.high,
+                "saving_high": -saved.low,
             }
         )
     return pd.DataFrame(rows)
@@ -212,9 +218,7 @@ def _weighted_saving(
     outcomes = validation[portfolio.target].to_numpy()
     tuned = best_threshold(outcomes, expit(weighted.raw(validation)), portfolio.costs)
     score = expit(weighted.raw(test))
-    return compare(
-        losses(y, score >= tuned, portfolio.costs), losses(y, score >= 0.5, portfolio.costs)
-    ).saving
+    return compare(losses(y, score >= tuned, portfolio.costs), losses(y, score >= 0.5, portfolio.costs)).saving
 
 
 def _kpis(gap: Interval, table: pd.DataFrame, weighted: Interval | None, dataset: Dataset) -> pd.DataFrame:
@@ -235,16 +239,12 @@ def _kpis(gap: Interval, table: pd.DataFrame, weighted: Interval | None, dataset
         note = "the raw class-weighted score, threshold tuned on validation"
         rows.append(_kpi("saving against 0.5, raw weighted score", weighted, "15% claimed", None, note))
     note = "calibrated: 0.5 approves nearly everyone"
-    rows.append(
-        _kpi("saving against 0.5, calibrated probability", calibrated, "far larger", calibrated.low > 0, note)
-    )
+    rows.append(_kpi("saving against 0.5, calibrated probability", calibrated, "far larger", calibrated.low > 0, note))
     if timed is not None:
         faster = Interval(timed.faster, timed.faster, timed.faster)
         note = f"{timed.rows:,} x {timed.columns}: {timed.simple:.3f} s against {timed.neighbours:.2f} s"
         met = timed.faster >= IMPUTATION_GOAL
-        rows.append(
-            _kpi("imputation, faster than KNNImputer", faster, f">= {IMPUTATION_GOAL:.0%}", met, note)
-        )
+        rows.append(_kpi("imputation, faster than KNNImputer", faster, f">= {IMPUTATION_GOAL:.0%}", met, note))
     return pd.DataFrame(rows)
 
 

@@ -7,8 +7,8 @@ wholly beyond the limit, so that chance in small groups is not taken for unfairn
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,8 @@ class Evidence:
         AUC in cross-validation minus AUC on test; not judged where there is none.
     groups : DataFrame, n rows
         Protected attributes, one column each.
+    shown : collection of str
+        Those of them whose rules are reported and not judged.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Evidence:
     decisions: npt.ArrayLike
     auc_gap: Interval | None = None
     groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+    shown: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ def decide(
     rules += _calibrated(challenger, limits)
     rules.append(_stable(challenger.auc_gap, limits))
     for attribute in challenger.groups:
-        rules += _fair(challenger, str(attribute), limits)
+        found = _fair(challenger, str(attribute), limits)
+        rules += (replace(rule, passed=None) for rule in found) if attribute in challenger.shown else found
     outcome = _outcome(rules, champion, same)
     summary = _summary(outcome, rules, challenger, champion, same)
     return Verdict(outcome, summary, tuple(rules), challenger.digest, champion.digest if champion else None)

@@ -22,7 +22,7 @@ from credit.governance.ledger import Event, Ledger
 from credit.governance.release import Judged, digest
 from credit.governance.succession import REGISTRATION, VERDICT, Succession
 from credit.governance.tracking import Tracking
-from credit.governance.version import CHALLENGER, CHAMPION, Version, tags, verdict_tags
+from credit.governance.version import CHALLENGER, CHAMPION, STALE, Version, tags, verdict_tags
 from credit.home import LOCK_SECONDS, Home
 
 __all__ = ["Registry", "Version"]
@@ -200,7 +200,7 @@ class Registry:
             self._move("promotion", version, reason)
             return
         why = "the champion has changed since its verdict"
-        self._tracking.tag(version.number, "stale", why)
+        self._tracking.tag(version.number, STALE, why)
         log.warning("%s: registered, not promoted: %s; `credit register` compares it anew.", version, why)
 
     def _by_hand(self, kind: str, number: int, reason: str, force: bool) -> Version:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from credit import features, plots, portfolio
-from credit.console import step
-from credit.errors import CreditError, DataError, ModelError
+from credit import features, portfolio
+from credit.console import log, step
+from credit.errors import DataError, ModelError
 from credit.evaluation.metrics import Interval
 from credit.governance import gate, release
 from credit.governance.assessment import Assessment
@@ -46,6 +46,7 @@ def keep(
     book: Portfolio,
     home: Home,
     run: str,
+    figures: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Write everything that registration needs into the workspace, before any server is spoken to.
 
@@ -59,6 +60,8 @@ def keep(
         Where state lives.
     run : str
         Which run of which flow; names the folder.
+    figures : mapping of str to bytes, optional
+        Pictures by file name, to be registered with the model.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def keep(
     with step("Keeping the trained model") as keeping:
         test = dataset.load("test")
         bundle = scorer.save(folder / "bundle")
-        (bundle / BOOK).write_text(portfolio.dump(book), encoding="utf-8")
+        (bundle / BOOK).write_text(book.text, encoding="utf-8")
         decided = scorer.decide(test)
         truth = pd.DataFrame({"y_true": test[book.target], "y_prob": decided["probability_of_default"]})
         truth["decision"] = decided["decision"]
@@ -87,7 +90,7 @@ def keep(
             metrics=_metrics(assessment, choice),
             tags={"metaflow_run": run, "synthetic": str(dataset.synthetic).lower()},
             candidates=[_candidate(name, each, choice) for name, each in fitted.items()],
-            artifacts=_artifacts(assessment, choice, book, dataset.synthetic),
+            artifacts={**_tables(assessment, choice), **(figures or {})},
         )
         keeping.note = str(folder)
     return folder
@@ -122,7 +125,7 @@ def submit(folder: Path, home: Home, *, accept_new_contract: bool = False) -> Su
             champion = registry.champion()
             incumbent = _incumbent(registry, champion, kept) if champion else None
         verdict = gate.decide(
-            _evidence(kept), incumbent, book.limits, book.costs, accept_new_contract=accept_new_contract
+            _evidence(kept, book), incumbent, book.limits, book.costs, accept_new_contract=accept_new_contract
         )
         gating.note = verdict.outcome
     with step("Registering in MLflow") as registering:
@@ -146,11 +149,11 @@ def newest(home: Home) -> Path:
     """
     kept = sorted((home.workspace / "releases").glob("*/release.json"), key=lambda path: path.stat().st_mtime)
     if not kept:
-        raise DataError(f"{home.workspace / 'releases'}: no release is kept; train with `python flows/training.py run`.")
+        raise DataError(f"{home.workspace / 'releases'}: no release is kept; run `python flows/training.py run`.")
     return kept[-1].parent
 
 
-def _evidence(kept: Release) -> gate.Evidence:
+def _evidence(kept: Release, book: Portfolio) -> gate.Evidence:
     scorer = Scorer.load(kept.bundle)
     truth = kept.truth
     return gate.Evidence(
@@ -162,6 +165,7 @@ def _evidence(kept: Release) -> gate.Evidence:
         truth["decision"].to_numpy(),
         kept.auc_gap,
         kept.groups,
+        [group.name for group in book.groups if not group.judged],
     )
 
 
@@ -173,14 +177,8 @@ def _incumbent(registry: Registry, champion: Version, kept: Release) -> gate.Inc
         features.select(book, scorer.contract)
         decisions = scorer.decide(features.load(kept.data.test))["decision"].to_numpy()
     except (DataError, ModelError) as error:
-        _explain(name, error)
+        log.info("  %s cannot be scored on these rows: %s", name, error)
     return gate.Incumbent(name, champion.digest, scorer.contract, decisions)
-
-
-def _explain(name: str, error: CreditError) -> None:
-    from credit.console import log
-
-    log.info("  %s cannot be scored on these rows: %s", name, error)
 
 
 def _params(scorer: Scorer, choice: Choice, book: Portfolio) -> dict[str, Any]:
@@ -200,7 +198,7 @@ def _params(scorer: Scorer, choice: Choice, book: Portfolio) -> dict[str, Any]:
 def _metrics(assessment: Assessment, choice: Choice) -> dict[str, float]:
     values = {f"test_{name}": value for name, value in assessment.metrics.items()}
     values["auc_gap"] = assessment.auc_gap
-    flat = {}
+    flat: dict[str, float] = {}
     for name, value in values.items():
         flat |= _ends(name, value)
     board = choice.leaderboard.set_index("candidate").loc[choice.winner]
@@ -221,14 +219,7 @@ def _candidate(name: str, fitted: Fitted, choice: Choice) -> Candidate:
     return Candidate(name, params, metrics, tables)
 
 
-def _artifacts(assessment: Assessment, choice: Choice, book: Portfolio, synthetic: bool) -> dict[str, bytes | str]:
-    theory = book.costs.threshold
-    figures = {
-        "calibration": plots.calibration_plot(assessment.calibration, synthetic=synthetic),
-        "cost_curve": plots.cost_curve_plot(assessment.curve, choice.threshold, theory, synthetic=synthetic),
-        "confusion": plots.confusion_plot(assessment.confusion, synthetic=synthetic),
-        "policies": plots.policies_plot(assessment.policies, synthetic=synthetic),
-    }
+def _tables(assessment: Assessment, choice: Choice) -> dict[str, str]:
     tables = {
         "leaderboard": choice.leaderboard,
         "policies": assessment.policies,
@@ -237,5 +228,4 @@ def _artifacts(assessment: Assessment, choice: Choice, book: Portfolio, syntheti
         "kpis": assessment.kpis,
         **{f"groups_{name}": table for name, table in assessment.groups.items()},
     }
-    files: dict[str, bytes | str] = {f"{name}.png": plots.to_png(figure) for name, figure in figures.items()}
-    return files | {f"{name}.csv": table.to_csv(index=False) for name, table in tables.items()}
+    return {f"{name}.csv": table.to_csv(index=False) for name, table in tables.items()}

@@ -24,7 +24,7 @@ from credit.errors import ModelError, ServiceError
 from credit.governance.ledger import actor
 from credit.governance.release import Candidate, Judged, Release
 from credit.governance.verdict import Verdict
-from credit.governance.version import CHAMPION, Version, tags, verdict_tags
+from credit.governance.version import CHAMPION, STALE, Version, tags, verdict_tags
 from credit.home import LOCK_SECONDS, Home, reach
 
 __all__ = ["Tracking"]
@@ -123,7 +123,9 @@ class Tracking:
             ) from error
 
     def rejudge(self, number: int, verdict: Verdict) -> None:
-        """Put a new verdict in the place of a version's old one; what permits a promotion comes last."""
+        """Put a new verdict in the place of a version's old one; a kill half-way leaves one that promotes nobody."""
+        self.tag(number, "promote", "no")
+        self._client.delete_model_version_tag(self.model, str(number), STALE)
         self._client.update_model_version(self.model, str(number), _description(verdict))
         for key, value in verdict_tags(verdict).items():
             self.tag(number, key, value)

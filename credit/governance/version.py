@@ -7,9 +7,11 @@ from credit.errors import ModelError
 from credit.governance.release import Judged, digest
 from credit.governance.verdict import Verdict
 
-__all__ = ["CHALLENGER", "CHAMPION", "Version", "tags", "verdict_tags"]
+__all__ = ["CHALLENGER", "CHAMPION", "STALE", "Version", "tags", "verdict_tags"]
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+#: Tag of a version whose verdict was overtaken by another promotion.
+STALE = "stale"
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def verdict_tags(verdict: Verdict) -> dict[str, str]:
     return {
         "verdict": verdict.outcome,
         "against": verdict.champion or "",
-        "promote": "yes" if verdict.promote else "no",
+        "promote": "yes" if verdict.promote else "no",  # last: it permits a promotion
     }
 
 

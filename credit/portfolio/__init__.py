@@ -28,6 +28,7 @@ from credit.portfolio.rules import broken
 from credit.settings import Reader, parse
 
 __all__ = [
+    "DEFAULT",
     "Column",
     "Costs",
     "Group",
@@ -42,6 +43,8 @@ __all__ = [
     "load",
 ]
 
+#: The book that is meant where none is named.
+DEFAULT = "home_credit"
 FOLDER = Path(__file__).parents[1] / "portfolios"
 
 
@@ -78,7 +81,7 @@ def load(name_or_path: str | Path) -> Portfolio:
         )
     document, reader = parse(file), Reader(file)
     overrides = reader.convert(dict[str, dict[str, Any]], document.pop("candidates", {}), ("candidates",))
-    book: Portfolio = reader.read(Portfolio, document, folder=file.parent)
+    book: Portfolio = reader.read(Portfolio, document, folder=file.parent, text=file.read_text(encoding="utf-8"))
     book = replace(book, training=replace(book.training, overrides=overrides))
     for where, what in broken(book):
         reader.wrong(where, what)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -179,7 +179,8 @@ class Limits:
 class Group:
     """A grouping of applicants to audit: the levels of a category, or bands of `scale` x a numeric column.
 
-    Bands are [edge, next edge); the first and the last are open.
+    Bands are [edge, next edge); the first and the last are open.  Where `judged` is false the groups are shown in
+    every report and verdict, but no difference between them stops a model.
     """
 
     name: str
@@ -187,6 +188,7 @@ class Group:
     label: Label
     edges: tuple[float, ...] = ()
     scale: float = 1.0
+    judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,8 @@ class Portfolio:
         What a decision is explained by; each feature belongs to one.
     folder : Path
         Where the portfolio's file lies; no part of its identity.
+    text : str
+        The file as it was read, to be kept with a model; no part of its identity.
     """
 
     name: str
@@ -240,6 +244,7 @@ class Portfolio:
     groups: tuple[Group, ...] = ()
     concepts: dict[str, Label] = field(default_factory=dict)
     folder: Path = field(default=Path(), compare=False, metadata={"key": ""})
+    text: str = field(default="", compare=False, repr=False, metadata={"key": ""})
 
     @property
     def columns(self) -> dict[str, Column]:
@@ -251,10 +256,14 @@ class Portfolio:
         """Columns of the main table that may enter a model."""
         return tuple(column for column in self.columns.values() if column.role == "feature")
 
+    def seeded(self, seed: int | None) -> "Portfolio":
+        """Return the same book under another seed; None keeps its own."""
+        return self if seed is None else replace(self, training=replace(self.training, seed=seed))
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the content: the same for the same book however its file is laid out or ordered."""
         content = asdict(self)
-        del content["folder"]
+        del content["folder"], content["text"]
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()

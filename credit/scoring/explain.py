@@ -42,9 +42,7 @@ def contributions(scorer: Scorer, frame: pd.DataFrame) -> tuple[pd.DataFrame, fl
     matrix = scorer.matrix(frame)
     values = np.asarray(scorer.booster.predict(matrix, pred_contrib=True, num_threads=1))
     if not np.allclose(values.sum(axis=1), scorer.raw(frame), rtol=0, atol=TOLERANCE):
-        raise ModelError(
-            "SHAP values: they do not add up to the raw score; the model file is not what was trained."
-        )
+        raise ModelError("SHAP values: they do not add up to the raw score; the model file is not what was trained.")
     names = [item.name for item in scorer.inputs]
     names += [item.name for item in scorer.inputs if item.indicator]
     table = pd.DataFrame(values[:, :-1].T, index=names).groupby(level=0, sort=False).sum().T

@@ -49,9 +49,7 @@ def export(
         If the candidate is a reference, or the two disagree.
     """
     if fitted.candidate.reference:
-        raise ModelError(
-            f"{fitted.candidate.name}: a reference is never registered; choose a LightGBM candidate."
-        )
+        raise ModelError(f"{fitted.candidate.name}: a reference is never registered; choose a LightGBM candidate.")
     meanings = {feature.name: feature.digest for feature in features}
     kept = ordered(features)
     prepare = fitted.pipeline[0].named_transformers_

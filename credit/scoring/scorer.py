@@ -86,9 +86,7 @@ class Scorer:
         try:
             return lgb.Booster(model_str=self.model)
         except lgb.basic.LightGBMError as error:
-            raise ModelError(
-                f"{MODEL}: not a LightGBM model ({error}); restore the bundle or train again."
-            ) from error
+            raise ModelError(f"{MODEL}: not a LightGBM model ({error}); restore the bundle or train again.") from error
 
     @property
     def contract(self) -> dict[str, str]:
@@ -197,9 +195,7 @@ class Scorer:
         try:
             meta = json.loads((source / META).read_text(encoding="utf-8"))
             if meta["format"] != FORMAT:
-                raise ModelError(
-                    f"{source / META}: format {meta['format']}, this version reads {FORMAT}; train again."
-                )
+                raise ModelError(f"{source / META}: format {meta['format']}, this version reads {FORMAT}; train again.")
             inputs = tuple(Input(**_tuples(item)) for item in meta["inputs"])
             return cls(
                 inputs,
@@ -210,9 +206,7 @@ class Scorer:
                 meta["about"],
             )
         except OSError as error:
-            raise ModelError(
-                f"{source}: {error.strerror}: a scorer is {MODEL} and {META}; restore both."
-            ) from error
+            raise ModelError(f"{source}: {error.strerror}: a scorer is {MODEL} and {META}; restore both.") from error
         except (KeyError, TypeError, ValueError) as error:
             raise ModelError(
                 f"{source / META}: not a scorer ({error!r}); restore the bundle or train again."

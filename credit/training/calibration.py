@@ -72,15 +72,11 @@ def fit(method: Method, score: ArrayLike, y_true: ArrayLike) -> Calibration:
     if method == "isotonic":
         half = 0.5 / len(raw)
         model = IsotonicRegression(y_min=half, y_max=1 - half, out_of_bounds="clip").fit(raw, outcome)
-        return Calibration(
-            "isotonic", tuple(map(float, model.X_thresholds_)), tuple(map(float, model.y_thresholds_))
-        )
+        return Calibration("isotonic", tuple(map(float, model.X_thresholds_)), tuple(map(float, model.y_thresholds_)))
     return Calibration()
 
 
-def choose(
-    score: ArrayLike, y_true: ArrayLike, seed: int, folds: int = 5
-) -> tuple[Calibration, dict[str, float]]:
+def choose(score: ArrayLike, y_true: ArrayLike, seed: int, folds: int = 5) -> tuple[Calibration, dict[str, float]]:
     """Choose the method by cross-fitted log loss, then fit it on all rows.
 
     Parameters

@@ -188,13 +188,9 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def _candidate(name: str, entry: dict[str, Any], reader: Reader) -> Candidate:
     where = ("candidates", name)
-    candidate: Candidate = reader.read(
-        Candidate, {"en": name, "fr": entry.get("en", name), **entry}, where, name=name
-    )
+    candidate: Candidate = reader.read(Candidate, {"en": name, "fr": entry.get("en", name), **entry}, where, name=name)
     if candidate.monotone and candidate.missing == "impute":
-        reader.wrong(
-            (*where, "monotone"), 'goes with missing = "native" only; an imputed value has no direction.'
-        )
+        reader.wrong((*where, "monotone"), 'goes with missing = "native" only; an imputed value has no direction.')
     if not candidate.reference and not candidate.grid:
         reader.wrong((*where, "grid"), "holds nothing to search; give at least one setting with its values.")
     return candidate

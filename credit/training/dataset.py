@@ -83,7 +83,7 @@ def embedded(portfolio: Portfolio, clients: int, workspace: Path) -> Path:
         raise ConfigError(
             f"portfolio '{portfolio.name}': no data given, and no synthetic book comes with it; give --data."
         )
-    folder = workspace / "synthetic" / f"{portfolio.name}-{clients}-{portfolio.training.seed}"
+    folder = workspace / "synthetic" / f"{portfolio.name}-{synthetic.GENERATOR}-{clients}-{portfolio.training.seed}"
     if not any(folder.glob("*.parquet")):
         with step("Making up a synthetic book", clients):
             facts = portfolio.folder / portfolio.synthetic
@@ -140,9 +140,7 @@ def _is_synthetic(source: str | Path) -> bool:
     return ((path if path.is_dir() else path.parent) / synthetic.MARKER).exists()
 
 
-def _split(
-    portfolio: Portfolio, built: features.FeatureSet
-) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
+def _split(portfolio: Portfolio, built: features.FeatureSet) -> tuple[dict[str, str], dict[str, dict[str, int]]]:
     frame = features.load(built.features)
     where = assign(frame[portfolio.key], portfolio.split)
     split = portfolio.split

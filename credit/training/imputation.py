@@ -59,9 +59,7 @@ def race(frame: pd.DataFrame, rows: int, repeats: int = 3, neighbours: int = 5) 
         return None
     simple, near = [], []
     for _ in range(repeats):
-        simple.append(
-            _seconds(lambda: SimpleImputer(strategy="median", add_indicator=True).fit_transform(matrix))
-        )
+        simple.append(_seconds(lambda: SimpleImputer(strategy="median", add_indicator=True).fit_transform(matrix)))
         near.append(_seconds(lambda: KNNImputer(n_neighbors=neighbours).fit_transform(matrix)))
     return Race(matrix.shape[0], matrix.shape[1], float(np.median(simple)), float(np.median(near)))
 

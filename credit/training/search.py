@@ -179,9 +179,7 @@ def raw_score(pipeline: Pipeline, X: pd.DataFrame) -> NDArray[np.float64]:
     """Score rows in log-odds with a fitted pipeline of any kind; shape (n,)."""
     model = pipeline[-1]
     if isinstance(model, lgb.LGBMClassifier):
-        return np.asarray(
-            model.booster_.predict(pipeline[:-1].transform(X), raw_score=True, num_threads=model.n_jobs)
-        )
+        return np.asarray(model.booster_.predict(pipeline[:-1].transform(X), raw_score=True, num_threads=model.n_jobs))
     if hasattr(model, "decision_function"):
         return np.asarray(pipeline.decision_function(X))
     logs = pipeline.predict_log_proba(X)
@@ -227,13 +225,12 @@ def _search(work: _Work, portfolio: Portfolio) -> tuple[pd.DataFrame, dict[str, 
         scoring=scorer,
         cv=work.folds,
         refit=False,
+        return_train_score=False,
         random_state=work.seed,
         error_score="raise",
     ).fit(work.X, work.y, **work.fit_options)
     results = pd.DataFrame(search.cv_results_)
-    table = pd.DataFrame(
-        {"round": results["iter"], "trees": results["n_resources"], "cost": -results.mean_test_score}
-    )
+    table = pd.DataFrame({"round": results["iter"], "trees": results["n_resources"], "cost": -results.mean_test_score})
     for name in work.candidate.grid:
         table[name] = results[f"param_model__{name}"].to_numpy()
     last = table[table["round"] == table["round"].max()]
@@ -262,9 +259,7 @@ def _stop_early(work: _Work) -> tuple[NDArray[np.float64], int, pd.DataFrame]:
             callbacks=[lgb.early_stopping(PATIENCE, verbose=False), lgb.record_evaluation(record)],
         )
         losses = next(iter(record.values()))["binary_logloss"]
-        curves.append(
-            pd.DataFrame({"fold": number, "trees": np.arange(1, len(losses) + 1), "log_loss": losses})
-        )
+        curves.append(pd.DataFrame({"fold": number, "trees": np.arange(1, len(losses) + 1), "log_loss": losses}))
         parts.append((outside, unseen, model))
         work.report(number, work.folds.get_n_splits(), "folds stopped early")
     trees = max(1, round(float(np.mean([model.best_iteration_ for _, _, model in parts]))))
