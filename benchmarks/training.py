@@ -22,9 +22,9 @@ IMPORTS = {
     "start": "import cards, credit.training.dataset, credit.training.candidates",
     "fit": "import cards, credit.training.search, credit.features",
     "choose": "import cards, credit.training.choice",
-    "evaluate": "import cards, credit.governance.submission, credit.scoring.export",
+    "evaluate": "import cards, credit.governance.assessment, credit.governance.keeping, credit.scoring.export",
     "register": "import cards, credit.governance.submission, mlflow.pyfunc",
-    "end": "import cards, summary",
+    "end": "import summary",
 }
 PLAIN = "from benchmarks.training import plain; plain({clients})"
 
@@ -35,6 +35,7 @@ def plain(clients: int) -> None:
     from credit.features import definitions
     from credit.governance import submission
     from credit.governance.assessment import assess
+    from credit.governance.keeping import keep
     from credit.home import Home
     from credit.scoring.export import export
     from credit.training.candidates import candidates
@@ -54,7 +55,7 @@ def plain(clients: int) -> None:
     choice = choose(validation[book.target], predicted, references, book.costs)
     scorer = export(fitted[choice.winner], book, features, choice.threshold, train)
     assessment = assess(scorer, fitted, choice, dataset, book, features)
-    folder = submission.keep(scorer, fitted, choice, assessment, dataset, book, home, f"plain/{os.getpid()}")
+    folder = keep(scorer, fitted, choice, assessment, dataset, book, home, f"plain/{os.getpid()}")
     submission.submit(folder, home)
 
 

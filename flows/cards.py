@@ -1,20 +1,24 @@
 """What a card shows: components from tables and figures that `credit` computed; computes nothing itself."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from metaflow.cards import Image, Markdown, ProgressBar, Table
 
 from credit import plots
 from credit.evaluation.cost import cost_curve
-from credit.governance.assessment import Assessment
-from credit.governance.verdict import Verdict
-from credit.portfolio import Portfolio
-from credit.training.candidates import Candidate
-from credit.training.choice import Choice
-from credit.training.dataset import Dataset
-from credit.training.search import Fitted
+
+if TYPE_CHECKING:  # a task must not import what it only names
+    from credit.governance.assessment import Assessment
+    from credit.governance.verdict import Verdict
+    from credit.portfolio import Portfolio
+    from credit.training.candidates import Candidate
+    from credit.training.choice import Choice
+    from credit.training.dataset import Dataset
+    from credit.training.search import Fitted
 
 __all__ = ["candidate", "data", "evaluation", "figures", "kpis", "leaderboard", "progress", "verdict"]
 
@@ -123,7 +127,7 @@ def leaderboard(card: Any, choice: Choice, failures: dict[str, str], dataset: Da
         card.append(Markdown(f"**{name} failed:** {failure}"))
 
 
-def evaluation(card: Any, assessment: Assessment, choice: Choice, dataset: Dataset, book: Portfolio) -> None:
+def evaluation(card: Any, assessment: Assessment, choice: Choice, dataset: Dataset, pictures: dict[str, bytes]) -> None:
     """Show the one look at the test rows."""
     _title(card, f"Evaluation on test: {choice.winner}", dataset)
     card.append(Markdown("## Headline figures"))
@@ -131,7 +135,7 @@ def evaluation(card: Any, assessment: Assessment, choice: Choice, dataset: Datas
     card.append(Markdown("## Measures, with 95% intervals"))
     rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in assessment.metrics.items()]
     card.append(_table(pd.DataFrame(rows, columns=["measure", "on test"])))
-    for picture in figures(assessment, choice, dataset, book).values():
+    for picture in pictures.values():
         card.append(Image(picture))
     if not assessment.references.empty:
         card.append(Markdown("## Against the references, on the same rows"))

@@ -108,8 +108,8 @@ class TrainingFlow(FlowSpec):
         import cards
 
         from credit.features import definitions
-        from credit.governance import submission
         from credit.governance.assessment import assess
+        from credit.governance.keeping import keep
         from credit.scoring.export import export
 
         features = definitions(self.book)
@@ -119,8 +119,8 @@ class TrainingFlow(FlowSpec):
             self.assessment = assess(scorer, self.fitted, self.choice, self.dataset, self.book, features)
             figures = cards.figures(self.assessment, self.choice, self.dataset, self.book)
             run = (self.fitted, self.choice, self.assessment, self.dataset, self.book)
-            self.release = submission.keep(scorer, *run, self.home, current.pathspec, figures)
-        cards.evaluation(current.card["evaluation"], self.assessment, self.choice, self.dataset, self.book)
+            self.release = keep(scorer, *run, self.home, current.pathspec, figures)
+        cards.evaluation(current.card["evaluation"], self.assessment, self.choice, self.dataset, figures)
         self.next(self.register)
 
     @card(type="blank", id="verdict")

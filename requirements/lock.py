@@ -25,9 +25,7 @@ COMPILE = (
     *("--universal", "--python-version", "3.11"),
     *("--generate-hashes", "--no-emit-index-url", "--no-header", "--quiet"),
 )
-HEADER = (
-    "# Compiled by `python requirements/lock.py` from the tables of pyproject.toml with this digest:\n# {}\n"
-)
+HEADER = "# Compiled by `python requirements/lock.py` from the tables of pyproject.toml with this digest:\n# {}\n"
 
 
 def digest(root: Path) -> str:

@@ -413,3 +413,13 @@ def test_the_fingerprint_of_a_database_is_of_its_rows(small: Portfolio, tmp_path
     ]
     assert digests[0] == digests[1] == digests[2]
     assert len(set(digests)) == 4
+
+
+def test_a_database_without_the_key_has_one_order_all_the_same(tmp_path: Path) -> None:
+    # A generated key is the row's number: it must not depend on how the database happens to store the rows.
+    portfolio = book(tmp_path, HEAD.replace('key = ["id"]', 'key = ["id"]\ngenerated_key = true'))
+    create = "CREATE TABLE applications (x, y); INSERT INTO applications VALUES "
+    first = sqlite(tmp_path / "1.db", create + "(2, 'a'), (1, 'b'), (1, 'a')")
+    second = sqlite(tmp_path / "2.db", create + "(1, 'a'), (2, 'a'), (1, 'b')")
+    pd.testing.assert_frame_equal(read(portfolio, first), read(portfolio, second))
+    assert fingerprint(portfolio, first) == fingerprint(portfolio, second)

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from credit.console import log, step
 from credit.data.files import ROW
-from credit.data.report import REMEDIES, Report, Violation, refuse
+from credit.data.report import DONE, REMEDIES, Report, Violation, refuse
 from credit.data.rules import allowed, is_text, judge, promised, severity
 from credit.portfolio import Column, Portfolio
 
@@ -221,13 +221,15 @@ class _Judged:
         column = self.columns.get(name)
         for rule, group in groupby(ranked.to_pyarrow().to_pylist(), key=itemgetter("rule")):
             first = list(group)
+            reaction = severity(column, rule) if column else "error"
             yield self._violation(
                 name,
                 rule,
                 count=first[0]["times"],
                 rows=tuple(cell["row"] for cell in first),
                 values=tuple(_short(cell["value"]) for cell in first),
-                severity=severity(column, rule) if column else "error",
+                severity=reaction,
+                remedy=DONE.get(reaction, REMEDIES[rule]),
                 allowed=allowed(column, rule) if column else "",
             )
 

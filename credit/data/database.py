@@ -109,7 +109,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Relation:
-    """One table (or view) of a database, read in the order of its key."""
+    """One table (or view) of a database, read in the order of its key, or else of all its columns."""
 
     database: Database
     name: str
@@ -140,7 +140,10 @@ class Relation:
         return pa.schema([(name, pa.string()) for name in names])
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        order: list[ColumnClause[Any]] = [column(name) for name in self.key if name in self.schema.names]
+        names = self.schema.names
+        order: list[ColumnClause[Any]] = [column(name) for name in self.key if name in names]
+        # Without a key the whole row is one: some order must be the same every time.
+        order = order or [column(name) for name in names]
         with self._connected() as connection:
             result = connection.execution_options(yield_per=CHUNK).execute(self._all().order_by(*order))
             for rows in result.partitions():

@@ -8,7 +8,7 @@ import pandas as pd
 from credit.data.rules import Severity
 from credit.errors import ContractError
 
-__all__ = ["REMEDIES", "Report", "Violation", "refuse"]
+__all__ = ["DONE", "REMEDIES", "Report", "Violation", "refuse"]
 
 SHOWN = 3
 
@@ -20,7 +20,7 @@ REMEDIES = {
     "missing key": "give every row its key",
     "duplicated key": "keep one row for each key",
     "missing value": "fill the cells in, or set missing = true for this column",
-    "sentinel": "they stand for missing and are set missing",
+    "sentinel": "leave the cells empty",
     "not a number": CELL,
     "not finite": CELL,
     "not an integer": CELL,
@@ -35,6 +35,8 @@ REMEDIES = {
     "too few defaults": "give more rows",
     "too few without default": "give more rows",
 }
+#: What is done about a breach that is no error.
+DONE = {"warn": "kept as it is", "null": "set missing"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Violation:
     severity : {"error", "warn", "null"}
         Refused, kept, or set missing.
     remedy : str
-        What to do.
+        What to do, or what is done.
     allowed : str
         The range, the levels or the number that the rule asks for.
     """

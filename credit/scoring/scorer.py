@@ -5,6 +5,7 @@ A scorer is a folder of two readable files: ``model.txt``, LightGBM's own text f
 Loading parses text and never unpickles.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -84,9 +85,13 @@ class Scorer:
     def booster(self) -> lgb.Booster:
         """The parsed model."""
         try:
-            return lgb.Booster(model_str=self.model)
+            booster = lgb.Booster(model_str=self.model)
         except lgb.basic.LightGBMError as error:
             raise ModelError(f"{MODEL}: not a LightGBM model ({error}); restore the bundle or train again.") from error
+        given, read = len(self.inputs) + sum(item.indicator for item in self.inputs), booster.num_feature()
+        if given != read:
+            raise ModelError(f"{META}: {given} columns, but {MODEL} reads {read}; restore the bundle or train again.")
+        return booster
 
     @property
     def contract(self) -> dict[str, str]:
@@ -167,8 +172,9 @@ class Scorer:
             "threshold": self.threshold,
             "costs": asdict(self.costs),
             "about": self.about,
+            "model_sha256": hashlib.sha256(self.model.encode()).hexdigest(),
         }
-        (target / MODEL).write_text(self.model, encoding="utf-8")
+        (target / MODEL).write_bytes(self.model.encode())
         (target / META).write_text(json.dumps(meta, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         return target
 
@@ -196,12 +202,14 @@ class Scorer:
             meta = json.loads((source / META).read_text(encoding="utf-8"))
             if meta["format"] != FORMAT:
                 raise ModelError(f"{source / META}: format {meta['format']}, this version reads {FORMAT}; train again.")
-            inputs = tuple(Input(**_tuples(item)) for item in meta["inputs"])
+            model = (source / MODEL).read_bytes()
+            if hashlib.sha256(model).hexdigest() != meta["model_sha256"]:  # LightGBM aborts on a damaged text
+                raise ModelError(f"{source / MODEL}: not the model that {META} tells of; restore both, or train again.")
             return cls(
-                inputs,
-                (source / MODEL).read_text(encoding="utf-8"),
+                tuple(Input(**_tuples(item)) for item in meta["inputs"]),
+                model.decode(),
                 Calibration(**_tuples(meta["calibration"])),
-                meta["threshold"],
+                float(meta["threshold"]),
                 Costs(**meta["costs"]),
                 meta["about"],
             )
@@ -217,11 +225,9 @@ def _encode(item: Input, values: pd.Series) -> NDArray[np.float64]:
     if item.levels is None:
         numbers: NDArray[np.float64] = values.to_numpy(np.float64, na_value=np.nan)
         return numbers if item.fill is None else np.where(np.isnan(numbers), item.fill, numbers)
-    codes: NDArray[np.float64]
-    codes = values.map({level: float(at) for at, level in enumerate(item.levels)}).to_numpy(np.float64)
-    if item.fill is not None:
-        codes[values.isna().to_numpy()] = item.levels.index(str(item.fill))
-    return codes
+    known = {level: float(code) for code, level in enumerate(item.levels)}
+    codes: NDArray[np.float64] = values.map(known).to_numpy(np.float64)
+    return codes if item.fill is None else np.where(values.isna(), known[str(item.fill)], codes)
 
 
 def _tuples(items: dict[str, Any]) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 __all__ = ["METHODS", "Calibration", "choose", "fit"]
 
 Method = Literal["none", "sigmoid", "isotonic"]
+#: What a double can hold off 1.
+SMALLEST = 2.0**-53
 METHODS: tuple[Method, ...] = ("none", "sigmoid", "isotonic")
 
 
@@ -30,6 +32,10 @@ class Calibration:
     x: tuple[float, ...] = ()
     y: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.method not in METHODS or len(self.x) != len(self.y) or bool(self.x) == (self.method == "none"):
+            raise ValueError(f"calibration: {self.method!r} with {len(self.x)} x and {len(self.y)} y.")
+
     def apply(self, score: ArrayLike) -> NDArray[np.float64]:
         """Map raw scores, shape (n,), to probabilities of default, shape (n,), in (0, 1)."""
         raw = np.asarray(score, dtype=np.float64)
@@ -37,7 +43,7 @@ class Calibration:
             return np.interp(raw, self.x, self.y)
         if self.method == "sigmoid":
             raw = self.x[0] * raw + self.y[0]
-        return np.asarray(expit(raw))
+        return np.asarray(np.clip(expit(raw), SMALLEST, 1 - SMALLEST))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `Calibration(**...)` takes, as JSON can hold it."""
@@ -68,6 +74,8 @@ def fit(method: Method, score: ArrayLike, y_true: ArrayLike) -> Calibration:
     raw, outcome = np.asarray(score, dtype=np.float64), np.asarray(y_true)
     if method == "sigmoid":
         model = LogisticRegression(C=np.inf).fit(raw[:, None], outcome)
+        if model.coef_[0, 0] < 0:  # the best of the maps that turn no ranking round
+            return Calibration("sigmoid", (0.0,), (float(logit(outcome.mean())),))
         return Calibration("sigmoid", (float(model.coef_[0, 0]),), (float(model.intercept_[0]),))
     if method == "isotonic":
         half = 0.5 / len(raw)

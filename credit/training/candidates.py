@@ -3,19 +3,27 @@
 import tomllib
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from lightgbm import LGBMClassifier
+from lightgbm.basic import _ConfigAliases
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_selection import VarianceThreshold
-from sklearn.impute import SimpleImputer
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, SplineTransformer
+from sklearn.preprocessing import (
+    OneHotEncoder,
+    OrdinalEncoder,
+    QuantileTransformer,
+    SplineTransformer,
+    StandardScaler,
+)
 
 from credit.errors import ConfigError
 from credit.features import Feature
@@ -37,8 +45,9 @@ class Candidate:
     missing: Literal["native", "impute"] = "native"
     weighted: bool = False
     monotone: bool = False
-    trees: int = 1000
-    search_trees: int = 200
+    trees: int = 1500
+    search_trees: int = 240
+    search_rate: float = 0.05
     parameters: dict[str, Any] = field(default_factory=dict)
     grid: dict[str, Any] = field(default_factory=dict)
 
@@ -111,14 +120,15 @@ def build(candidate: Candidate, features: tuple[Feature, ...], *, threads: int, 
     if candidate.kind == "prior":
         return Pipeline([("prepare", "passthrough"), ("model", DummyClassifier(strategy="prior"))])
     if candidate.kind == "scorecard":
-        return Pipeline([("prepare", _design(features)), ("model", _logistic(candidate))])
+        steps = [("prepare", _design(features)), ("drop", VarianceThreshold()), ("scale", StandardScaler())]
+        return Pipeline([*steps, ("model", _logistic(candidate))])
     parameters = dict(candidate.parameters)
     if candidate.weighted:
         parameters["class_weight"] = "balanced"
     if candidate.monotone:
         parameters["monotone_constraints"] = [feature.monotone for feature in features]
     model = LGBMClassifier(
-        **parameters, n_jobs=threads, random_state=seed, deterministic=True, force_row_wise=True, verbose=-1
+        **parameters, n_jobs=threads, random_state=seed, deterministic=True, force_col_wise=True, verbose=-1
     )
     return Pipeline([("prepare", _codes(candidate, features)), ("model", model)])
 
@@ -130,7 +140,7 @@ def _codes(candidate: Candidate, features: tuple[Feature, ...]) -> ColumnTransfo
     )
     numbers: Any = "passthrough"
     if candidate.missing == "impute":
-        encode = make_pipeline(SimpleImputer(strategy="constant", fill_value=MISSING), encode)
+        encode = make_pipeline(SimpleImputer(strategy="constant", fill_value=MISSING, keep_empty_features=True), encode)
         numbers = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
     return ColumnTransformer(
         [
@@ -142,25 +152,27 @@ def _codes(candidate: Candidate, features: tuple[Feature, ...]) -> ColumnTransfo
 
 def _design(features: tuple[Feature, ...]) -> ColumnTransformer:
     """Make the scorecard's columns: one per level, a smooth curve and a missing indicator per number."""
+    numbers = _names(features, "number")
     levels = make_pipeline(
         SimpleImputer(strategy="constant", fill_value=MISSING),
-        OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=50, sparse_output=False),
+        OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=0.01, sparse_output=False),
     )
     curves = make_pipeline(
-        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-        SplineTransformer(n_knots=5, degree=2, knots="quantile", extrapolation="constant"),
-        VarianceThreshold(),
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        QuantileTransformer(n_quantiles=40, subsample=None),
+        SplineTransformer(n_knots=5, degree=2, extrapolation="constant", include_bias=False),
     )
     return ColumnTransformer(
         [
             ("categories", levels, _names(features, "category")),
-            ("numbers", curves, _names(features, "number")),
+            ("numbers", curves, numbers),
+            ("missing", MissingIndicator(features="missing-only", error_on_new=False), numbers),
         ]
     )
 
 
 def _logistic(candidate: Candidate) -> LogisticRegression:
-    return LogisticRegression(**{"C": 0.05, "max_iter": 1000, **candidate.parameters})
+    return LogisticRegression(**{"C": 0.001, "max_iter": 1000, "tol": 1e-3, **candidate.parameters})
 
 
 def _names(features: tuple[Feature, ...], kind: str) -> list[str]:
@@ -193,4 +205,21 @@ def _candidate(name: str, entry: dict[str, Any], reader: Reader) -> Candidate:
         reader.wrong((*where, "monotone"), 'goes with missing = "native" only; an imputed value has no direction.')
     if not candidate.reference and not candidate.grid:
         reader.wrong((*where, "grid"), "holds nothing to search; give at least one setting with its values.")
+    for key in ("trees", "search_trees"):
+        if getattr(candidate, key) < 1:
+            reader.wrong((*where, key), f"must be 1 or more, not {getattr(candidate, key)}.")
+    known = _settings(candidate.kind)
+    for part in ("parameters", "grid"):
+        for stray in sorted(getattr(candidate, part).keys() - known):
+            reader.wrong((*where, part, stray), f"no such setting of the model; {hint(stray, sorted(known))}")
+    for setting, values in candidate.grid.items():
+        if not isinstance(values, list) or not values:
+            reader.wrong((*where, "grid", setting), f"must be an array of the values to try, not {values!r}.")
     return candidate
+
+
+def _settings(kind: str) -> set[str]:
+    """Name the settings that a kind of model knows; LightGBM would pass over any other without a word."""
+    if kind == "lightgbm":
+        return set(chain(LGBMClassifier().get_params(), *_ConfigAliases._get_all_param_aliases().values()))
+    return set(LogisticRegression().get_params()) if kind == "scorecard" else set()

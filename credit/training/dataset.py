@@ -1,5 +1,7 @@
 """Raw data to three folds on disk, train, validation and test apart from the start; fits nothing."""
 
+import hashlib
+import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -144,8 +146,8 @@ def _split(portfolio: Portfolio, built: features.FeatureSet) -> tuple[dict[str, 
     frame = features.load(built.features)
     where = assign(frame[portfolio.key], portfolio.split)
     split = portfolio.split
-    name = f"split-{split.salt}-{split.train:g}-{split.validation:g}".replace("/", "_")
-    folder = Path(built.features).parent / name
+    shares = json.dumps([split.salt, split.train, split.validation])
+    folder = Path(built.features).parent / f"split-{hashlib.sha256(shares.encode()).hexdigest()[:16]}"
     folder.mkdir(exist_ok=True)
     paths, sizes = {}, {}
     for fold in FOLDS:
@@ -158,5 +160,8 @@ def _split(portfolio: Portfolio, built: features.FeatureSet) -> tuple[dict[str, 
 
 def _write(frame: pd.DataFrame, path: Path) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    frame.to_parquet(partial, index=False)
-    partial.replace(path)
+    try:
+        frame.to_parquet(partial, index=False)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

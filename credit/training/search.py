@@ -2,8 +2,9 @@
 
 The way of every LightGBM candidate:
 
-1. HalvingGridSearchCV over the candidate's grid, the number of trees as resource, the business cost as score.
-2. The winner's number of trees by early stopping in each fold of train: the mean over the folds.
+1. HalvingGridSearchCV over the candidate's grid, the number of trees as resource, the business cost as score,
+   at a fast learning rate.
+2. The winner's number of trees, at its own slow rate, by early stopping in each fold: the mean over the folds.
 3. Those folds' predictions of rows they have not seen choose and fit the calibration.
 4. The winner is refitted on the whole of train with that number of trees.
 
@@ -35,7 +36,7 @@ from credit.training.scorers import business_cost
 
 __all__ = ["Fitted", "fit", "raw_score"]
 
-PATIENCE = 50
+PATIENCE = 100
 FACTOR = 3
 Report = Callable[[int, int, str], None]
 
@@ -213,11 +214,12 @@ def _prepare(
 
 def _search(work: _Work, portfolio: Portfolio) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Halve the grid under the business cost; the table of rounds, and the settings of the winner."""
-    sizes = _rounds(int(np.prod([len(values) for values in work.candidate.grid.values()])))
+    settings = int(np.prod([len(values) for values in work.candidate.grid.values()]))
+    sizes = _rounds(settings, work.candidate.search_trees)
     total = sum(sizes) * work.folds.get_n_splits()
     scorer = _Counted(business_cost(portfolio.costs), work, total)
     search = HalvingGridSearchCV(
-        work.pipeline,
+        clone(work.pipeline).set_params(model__learning_rate=work.candidate.search_rate),
         {f"model__{name}": values for name, values in work.candidate.grid.items()},
         resource="model__n_estimators",
         max_resources=work.candidate.search_trees,
@@ -234,9 +236,8 @@ def _search(work: _Work, portfolio: Portfolio) -> tuple[pd.DataFrame, dict[str, 
     for name in work.candidate.grid:
         table[name] = results[f"param_model__{name}"].to_numpy()
     last = table[table["round"] == table["round"].max()]
-    best = last.loc[last.cost.idxmin()]
-    kinds = {name: type(values[0]) for name, values in work.candidate.grid.items()}
-    return table, {name: kinds[name](best[name]) for name in work.candidate.grid}
+    best = results["params"][last.cost.idxmin()]
+    return table, {name: best[f"model__{name}"] for name in work.candidate.grid}
 
 
 def _stop_early(work: _Work) -> tuple[NDArray[np.float64], int, pd.DataFrame]:
@@ -278,10 +279,10 @@ def _cross_fit(work: _Work) -> NDArray[np.float64]:
     return scores
 
 
-def _rounds(candidates: int) -> list[int]:
+def _rounds(settings: int, trees: int) -> list[int]:
     """How many settings each round of halving holds; scikit-learn's rule with min_resources="exhaust"."""
-    sizes = [candidates]
-    while sizes[-1] > 1 and sizes[-1] >= FACTOR:
+    sizes = [settings]
+    while FACTOR ** len(sizes) <= min(settings, trees):
         sizes.append(-(-sizes[-1] // FACTOR))
     return sizes
 
