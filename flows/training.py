@@ -59,7 +59,7 @@ class TrainingFlow(FlowSpec):
 
     @catch(var="failure")
     @resources(cpu=1, memory=4000)
-    @card(type="blank", id="candidate", refresh_interval=2)
+    @card(type="blank", id="candidate", refresh_interval=15)  # a refresh is a process of its own
     @step
     def fit(self):
         """Search, stop early and calibrate one candidate inside train."""

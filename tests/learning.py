@@ -19,6 +19,7 @@ from credit.training.search import Fitted
 #: Every shipped candidate, made small: what is tested is how they behave, not how well they do.
 SMALL = """trees = 24
 search_trees = 9
+search_rate = 0.2
 grid = { num_leaves = [3, 5, 7] }
 parameters = { learning_rate = 0.2, feature_fraction = 0.8, min_data_in_leaf = 20 }
 """
@@ -65,7 +66,7 @@ kind = { en = "Kind", fr = "Nature", type = "category", group = "money", levels 
 town = { en = "Town", fr = "Ville", type = "category", group = "person" }
 amount = { en = "Amount", fr = "Montant", type = "number", group = "money", unit = "currency", min = 0, monotone = 1 }
 score = { en = "Score", fr = "Score", type = "number", group = "person", min = 0, max = 1, monotone = -1 }
-months = { en = "Months", fr = "Mois", type = "integer", group = "person", unit = "months", sentinels = [999], missing = true }
+months = { en = "Months", fr = "Mois", type = "integer", group = "person", unit = "months", sentinels = [999] }
 phone = { en = "Phone", fr = "Téléphone", type = "flag", group = "person", missing = false }
 sex = { en = "Sex", fr = "Sexe", type = "category", role = "protected", levels = ["f", "m"] }
 branch = { en = "Branch", fr = "Succursale", type = "category", role = "excluded" }

@@ -54,9 +54,16 @@ def test_only_restricts_the_field():
 def test_one_entry_is_a_new_candidate():
     """Adding a candidate is one table in the portfolio's file and its name in the list, and code nowhere."""
     named = '[training]\ncandidates = ["native", "imputed", "weighted", "monotone", "deep"]\n'
-    book = shop(extra=named + '[candidates.deep]\nen = "Deep trees"\nmissing = "impute"\ngrid = { num_leaves = [63] }\n')
+    book = shop(
+        extra=named + '[candidates.deep]\nen = "Deep trees"\nmissing = "impute"\ngrid = { num_leaves = [63] }\n'
+    )
     deep = entry(book, "deep")
-    assert (deep.missing, deep.grid, deep.label.en, deep.reference) == ("impute", {"num_leaves": [63]}, "Deep trees", False)
+    assert (deep.missing, deep.grid, deep.label.en, deep.reference) == (
+        "impute",
+        {"num_leaves": [63]},
+        "Deep trees",
+        False,
+    )
     build(deep, wanted(), threads=1, seed=1)
 
 

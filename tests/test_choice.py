@@ -47,7 +47,7 @@ def test_the_cheapest_candidate_wins():
 
 
 def test_cost_decides_and_not_rank():
-    """Three defaulters ranked last cost 30, twenty good clients ranked first cost 20, though the AUC prefers the former."""
+    """Three defaulters ranked last cost 30, twenty good clients ranked first cost 20: the AUC prefers the former."""
     y_true = np.array([0] * 700 + [1] * 300)
     clear = np.where(y_true == 1, 0.5, 0.01)
     careful, trusting = clear.copy(), clear.copy()
@@ -87,7 +87,7 @@ def test_references_are_shown_and_cannot_win():
 @pytest.mark.parametrize("left", [(), ("prior",), ("prior", "scorecard")])
 def test_a_field_that_failed_is_an_error(left):
     y_true, truth = simulate(500)
-    with pytest.raises(ModelError, match="every candidate failed.*read the failed steps"):
+    with pytest.raises(ModelError, match=r"every candidate failed.*read the failed steps"):
         choose(y_true, dict.fromkeys(left, truth), frozenset({"prior", "scorecard"}), COSTS)
 
 
@@ -135,7 +135,11 @@ def test_one_outcome_only_gives_no_threshold():
 
 def test_every_figure_is_the_direct_one():
     y_true, truth = simulate(2500, seed=3)
-    field = {"a": blurred(truth, 0.4, seed=1), "b": expit(logit(blurred(truth, 0.6, seed=2)) + 3), "prior": truth * 0 + 0.1}
+    field = {
+        "a": blurred(truth, 0.4, seed=1),
+        "b": expit(logit(blurred(truth, 0.6, seed=2)) + 3),
+        "prior": truth * 0 + 0.1,
+    }
     choice = choose(y_true, field, frozenset({"prior"}), COSTS)
     board = choice.leaderboard.set_index("candidate")
     assert (board.rule["a"], board.rule["b"]) == ("theoretical", "empirical")
@@ -157,7 +161,12 @@ def test_every_figure_is_the_direct_one():
 def test_the_chance_to_be_cheaper_is_paired():
     """Against itself the winner is no cheaper; against chance it is, and by more than two unpaired intervals tell."""
     y_true, truth = simulate(3000)
-    field = {"good": blurred(truth, 0.2), "same": blurred(truth, 0.2), "near": blurred(truth, 0.5), "poor": blurred(truth, 3)}
+    field = {
+        "good": blurred(truth, 0.2),
+        "same": blurred(truth, 0.2),
+        "near": blurred(truth, 0.5),
+        "poor": blurred(truth, 3),
+    }
     choice = choose(y_true, field, frozenset(), COSTS)
     board = choice.leaderboard.set_index("candidate")
     assert choice.winner == "good"

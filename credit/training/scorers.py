@@ -30,7 +30,7 @@ def business_cost(costs: Costs) -> Callable[[Any, Any, Any], float]:
 
     The cost at one threshold moves with a handful of clients, and picks other settings with every fold.  So it is
     the mean over cost ratios around the stated one, each at its own theoretical threshold: a business cost that
-    only better probabilities can lower (it is a proper score; Buja, Stuetzle and Shen 2005, section 5).  A
+    only better probabilities can lower (it is a proper score: Buja, Stuetzle and Shen 2005).  A
     class-weighted model's probabilities are first brought back to the rows' own odds.  Measured against eleven
     other scorers: `docs/decisions/0004-search-scorer.md`.
 

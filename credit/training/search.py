@@ -247,7 +247,7 @@ def _stop_early(work: _Work) -> tuple[NDArray[np.float64], int, pd.DataFrame]:
     for number, (inside, outside) in enumerate(work.folds.split(work.X, work.y), start=1):
         prepare = clone(work.pipeline[:-1]).fit(work.X.iloc[inside])
         seen, unseen = prepare.transform(work.X.iloc[inside]), prepare.transform(work.X.iloc[outside])
-        record: dict[str, Any] = {}
+        losses: list[float] = []
         model = clone(work.pipeline[-1]).set_params(n_estimators=work.candidate.trees)
         model.fit(
             seen,
@@ -257,17 +257,30 @@ def _stop_early(work: _Work) -> tuple[NDArray[np.float64], int, pd.DataFrame]:
             eval_class_weight=weights,
             eval_metric="binary_logloss",
             categorical_feature=work.fit_options["model__categorical_feature"],
-            callbacks=[lgb.early_stopping(PATIENCE, verbose=False), lgb.record_evaluation(record)],
+            callbacks=[_patience(losses)],
         )
-        losses = next(iter(record.values()))["binary_logloss"]
         curves.append(pd.DataFrame({"fold": number, "trees": np.arange(1, len(losses) + 1), "log_loss": losses}))
-        parts.append((outside, unseen, model))
+        parts.append((outside, unseen, model, int(np.argmin(losses)) + 1))
         work.report(number, work.folds.get_n_splits(), "folds stopped early")
-    trees = max(1, round(float(np.mean([model.best_iteration_ for _, _, model in parts]))))
+    trees = max(1, round(float(np.mean([best for *_, best in parts]))))
     scores = np.empty(len(work.X))
-    for outside, unseen, model in parts:
+    for outside, unseen, model, _ in parts:
         scores[outside] = model.booster_.predict(unseen, raw_score=True, num_iteration=trees)
     return scores, trees, pd.concat(curves, ignore_index=True)
+
+
+def _patience(losses: list[float]) -> Callable[[Any], None]:
+    """Stop when PATIENCE trees have not helped, noting each loss.
+
+    Unlike `lightgbm.early_stopping` it keeps the trees after the best one: the mean over the folds may need them.
+    """
+
+    def stop(env: Any) -> None:
+        losses.append(env.evaluation_result_list[0][2])
+        if len(losses) > int(np.argmin(losses)) + PATIENCE:
+            raise lgb.EarlyStopException(env.iteration, env.evaluation_result_list)
+
+    return stop
 
 
 def _cross_fit(work: _Work) -> NDArray[np.float64]:

@@ -1,0 +1,314 @@
+"""The object that decides: the same as what was trained, bit for bit, on any row, before and after a file."""
+
+import hashlib
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from learning import LEARNERS, REFERENCES, fitted, learn, open_sales, sales, shop
+
+from credit import features
+from credit.errors import DataError, ModelError
+from credit.evaluation.cost import decide
+from credit.portfolio import Costs
+from credit.scoring import export as exporting
+from credit.scoring.export import export
+from credit.scoring.scorer import Scorer, _load_pyfunc
+
+THRESHOLD = 0.21
+
+
+def exported(name):
+    """A candidate as it is registered."""
+    return export(fitted(name), shop(), features.definitions(shop()), THRESHOLD, sales())
+
+
+def bits(array):
+    return np.asarray(array, dtype=np.float64).tobytes()
+
+
+# Equal to the pipeline
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_the_scorer_is_the_pipeline(name):
+    """What was validated is scikit-learn's pipeline, what decides is ours: no bit may lie between them.
+
+    Among the rows are unknown levels, and clients of whom nothing at all is known.
+    """
+    rows, scorer = open_sales(), exported(name)
+    assert rows[["kind", "town", "amount", "score"]].isna().all(axis=1).any()
+    assert bits(scorer.raw(rows)) == bits(fitted(name).raw(rows))
+    assert bits(scorer.predict(rows)) == bits(fitted(name).predict(rows))
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_one_client_is_scored_as_the_batch(name):
+    """The form scores one, the night run a book: both must say the same of the same client."""
+    rows, scorer = open_sales(80), exported(name)
+    single = np.concatenate([scorer.predict(rows.iloc[[at]]) for at in range(len(rows))])
+    assert bits(single) == bits(scorer.predict(rows))
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_the_order_and_type_of_columns_do_not_matter(name):
+    """A form, a CSV and a Parquet file give columns in their own order, and words in their own types."""
+    rows, scorer = open_sales(), exported(name)
+    expected = bits(scorer.predict(rows))
+    text = ["kind", "town"]
+    assert bits(scorer.predict(rows[rows.columns[::-1]].assign(extra=1))) == expected
+    assert bits(scorer.predict(rows.astype(dict.fromkeys(text, object)))) == expected
+    assert bits(scorer.predict(rows.astype(dict.fromkeys(text, "category")))) == expected
+    assert bits(scorer.predict(rows.astype({"months": "Int64", "phone": "Float64"}))) == expected
+    nothing = rows.assign(**dict.fromkeys(text))
+    assert bits(scorer.predict(nothing.astype(dict.fromkeys(text, object)))) == bits(scorer.predict(nothing))
+
+
+def test_no_row_gives_no_score():
+    assert exported("imputed").matrix(open_sales().head(0)).shape == (0, 8)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_columns_that_are_always_empty(name):
+    """A column that train never filled has no level and no median; it must be harmless, also when filled later."""
+    empty = sales().assign(score=np.nan, town=pd.Series([None] * 900, dtype="str"))
+    one = learn(name, empty, shop())
+    scorer = export(one, shop(), features.definitions(shop()), THRESHOLD, empty)
+    assert bits(scorer.raw(open_sales())) == bits(one.raw(open_sales()))
+
+
+def test_a_column_that_first_misses_a_value_in_use():
+    """Without a missing value in train there is no indicator and no level for it; the pipeline's answer counts."""
+    whole = sales().fillna({"kind": "cash", "town": "town a", "score": 0.5, "months": 5.0})
+    for name in LEARNERS:
+        one = learn(name, whole, shop())
+        scorer = export(one, shop(), features.definitions(shop()), THRESHOLD, whole)
+        assert not any(item.indicator for item in scorer.inputs)
+        assert bits(scorer.raw(open_sales())) == bits(one.raw(open_sales()))
+
+
+@pytest.mark.parametrize("kept", [("score", "amount"), ("kind",), ("town", "months")])
+def test_books_of_one_kind_of_column(kept):
+    """No categories, or no numbers: an empty block must not shift the other."""
+    wanted = tuple(feature for feature in features.definitions(shop()) if feature.name in kept)
+    for name in ("native", "imputed"):
+        one = learn(name, sales(), shop(), wanted)
+        scorer = export(one, shop(), wanted, THRESHOLD, sales())
+        assert bits(scorer.raw(open_sales())) == bits(one.raw(open_sales()))
+        assert scorer.contract == {feature.name: feature.digest for feature in wanted}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_is_never_exported(name):
+    with pytest.raises(ModelError, match=f"{name}: a reference is never registered"):
+        exported(name)
+
+
+def test_a_disagreement_stops_the_export(monkeypatch):
+    """Should scikit-learn one day encode otherwise, nothing must be registered that was not validated."""
+    original = exporting._numbers
+    monkeypatch.setattr(exporting, "_numbers", lambda *args: [replace(item, fill=1e6) for item in original(*args)])
+    with pytest.raises(ModelError, match="native: the exported scorer disagrees with its pipeline"):
+        exported("native")
+
+
+# Decisions
+
+
+@pytest.mark.parametrize("review", [None, 0.4])
+def test_decisions_follow_the_cost_rule(review):
+    """One rule decides, in validation and in use."""
+    rows = open_sales()
+    scorer = replace(exported("native"), costs=Costs(10.0, 1.0, review))
+    decided = scorer.decide(rows)
+    assert decided["decision"].tolist() == decide(scorer.predict(rows), scorer.costs, THRESHOLD).tolist()
+    assert bits(decided["probability_of_default"]) == bits(scorer.predict(rows))
+    assert set(decided["decision"]) == {"approve", "decline"} | ({"review"} if review else set())
+    assert decided.index.equals(rows.index)
+
+
+def test_a_client_at_the_threshold_is_declined():
+    rows = open_sales()
+    scorer = exported("native")
+    at = float(scorer.predict(rows)[3])
+    assert scorer.with_threshold(at).decide(rows)["decision"].iloc[3] == "decline"
+    assert scorer.with_threshold(float(np.nextafter(at, 1))).decide(rows)["decision"].iloc[3] == "approve"
+
+
+def test_another_threshold_is_the_same_model():
+    rows, scorer = open_sales(), exported("native")
+    other = scorer.with_threshold(0.5)
+    assert bits(other.predict(rows)) == bits(scorer.predict(rows))
+    assert (scorer.threshold, other.threshold) == (THRESHOLD, 0.5)
+
+
+def test_rows_keep_their_names():
+    rows = open_sales(30).set_index("client", drop=False).sort_index()
+    assert exported("native").decide(rows).index.equals(rows.index)
+
+
+@pytest.mark.parametrize(
+    ("dropped", "message"),
+    [
+        (["score"], r"features: 1 that the model reads are not there \(score\); build the features with the portfolio"),
+        (
+            ["kind", "town", "amount", "score", "months", "phone"],
+            r"features: 6 that .* \(kind, town, amount, score, months\)",
+        ),
+    ],
+)
+def test_a_missing_feature_is_named(dropped, message):
+    with pytest.raises(DataError, match=message):
+        exported("native").decide(open_sales().drop(columns=dropped))
+
+
+# Files
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_files_keep_every_bit(tmp_path, name):
+    scorer, rows = exported(name), open_sales()
+    again = Scorer.load(scorer.save(tmp_path / "deep" / "bundle"))
+    assert again == scorer
+    assert bits(again.predict(rows)) == bits(scorer.predict(rows))
+    assert again.decide(rows).equals(scorer.decide(rows))
+
+
+def test_saving_again_gives_the_same_files(tmp_path):
+    """The registry's hash of a bundle must not depend on when it was written."""
+    scorer = exported("imputed")
+    one, two = scorer.save(tmp_path / "a"), Scorer.load(scorer.save(tmp_path / "b")).save(tmp_path / "c")
+    for name in ("model.txt", "scorer.json"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+    assert sorted(path.name for path in one.iterdir()) == ["model.txt", "scorer.json"]
+
+
+def test_files_are_text_that_people_can_read(tmp_path):
+    """No byte of a bundle can hold code: it is UTF-8, JSON with a known layout, and LightGBM's own text."""
+    folder = exported("weighted").save(tmp_path)
+    meta = json.loads((folder / "scorer.json").read_text(encoding="utf-8"))
+    assert meta["threshold"] == THRESHOLD
+    assert meta["about"]["portfolio"] == "shop"
+    assert meta["about"]["portfolio_digest"] == shop().digest
+    assert meta["calibration"]["method"] != "none"
+    model = (folder / "model.txt").read_text(encoding="utf-8")
+    assert model.startswith("tree\nversion=")
+    assert meta["model_sha256"] == hashlib.sha256(model.encode()).hexdigest()
+
+
+def test_loading_unpickles_nothing(tmp_path, monkeypatch):
+    """Unpickling runs what a file says; a registry is a place where files come from others."""
+    folder = exported("imputed").save(tmp_path)
+
+    def refuse(*_args, **_options):
+        raise AssertionError("a model was unpickled")
+
+    for module, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (joblib, "load"), (np, "load")):
+        monkeypatch.setattr(module, name, refuse)
+    assert Scorer.load(folder).decide(open_sales()).shape == (300, 2)
+    assert _load_pyfunc(str(folder)).predict(open_sales()).shape == (300, 2)
+
+
+def test_scoring_needs_no_scikit_learn_pipeline(tmp_path):
+    """The service that scores loads text: a process that refuses unpickling and fitting must do."""
+    folder = exported("imputed").save(tmp_path / "bundle")
+    rows = open_sales(40)
+    rows.to_parquet(tmp_path / "rows.parquet")
+    code = (
+        "import sys, pandas as pd\n"
+        "sys.modules['pickle5'] = None\n"
+        "from credit.scoring.scorer import Scorer\n"
+        f"p = Scorer.load(r'{folder}').predict(pd.read_parquet(r'{tmp_path / 'rows.parquet'}'))\n"
+        "print(p.tobytes().hex())\n"
+        "print('credit.training.search' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [bits(exported("imputed").predict(rows)).hex(), "False"]
+
+
+def edit(change):
+    """Change scorer.json by hand."""
+
+    def apply(folder):
+        meta = json.loads((folder / "scorer.json").read_text())
+        change(meta)
+        (folder / "scorer.json").write_text(json.dumps(meta))
+
+    return apply
+
+
+def cut(name, share):
+    return lambda folder: (folder / name).write_bytes(
+        (folder / name).read_bytes()[: int((folder / name).stat().st_size * share)]
+    )
+
+
+def spoil(old, new):
+    return lambda folder: (folder / "model.txt").write_bytes((folder / "model.txt").read_bytes().replace(old, new, 1))
+
+
+DAMAGE = {
+    "no model": (lambda folder: (folder / "model.txt").unlink(), "No such file.*a scorer is model.txt and scorer.json"),
+    "no description": (lambda folder: (folder / "scorer.json").unlink(), "No such file.*restore both"),
+    "empty model": (cut("model.txt", 0), "model.txt: not the model that scorer.json"),
+    "cut model": (cut("model.txt", 0.3), "model.txt: not the model that scorer.json"),
+    "nearly whole model": (cut("model.txt", 0.99), "model.txt: not the model that scorer.json"),
+    "another leaf": (spoil(b"leaf_value=", b"leaf_value=9"), "model.txt: not the model that scorer.json"),
+    "another feature": (spoil(b"split_feature=", b"split_feature=99 "), "model.txt: not the model that scorer.json"),
+    "binary model": (lambda folder: (folder / "model.txt").write_bytes(b"\x80\x04\xff"), "model.txt: not the model"),
+    "cut description": (cut("scorer.json", 0.5), "scorer.json: not a scorer"),
+    "empty description": (cut("scorer.json", 0), "scorer.json: not a scorer"),
+    "binary description": (
+        lambda folder: (folder / "scorer.json").write_bytes(b"\xff\xfe\x00"),
+        "scorer.json: not a scorer",
+    ),
+    "a list": (lambda folder: (folder / "scorer.json").write_text("[]"), "scorer.json: not a scorer"),
+    "of the future": (edit(lambda meta: meta.update(format=99)), "format 99, this version reads 1; train again"),
+    "no threshold": (edit(lambda meta: meta.pop("threshold")), "scorer.json: not a scorer.*threshold"),
+    "words for a threshold": (edit(lambda meta: meta.update(threshold="low")), "scorer.json: not a scorer"),
+    "an unknown map": (
+        edit(lambda meta: meta["calibration"].update(method="sigmoyd")),
+        "scorer.json: not a scorer.*sigmoyd",
+    ),
+    "half a map": (edit(lambda meta: meta["calibration"].update(y=[])), "scorer.json: not a scorer"),
+    "a stray cost": (edit(lambda meta: meta["costs"].update(tea=1)), "scorer.json: not a scorer.*tea"),
+    "a stray input key": (
+        edit(lambda meta: meta["inputs"][0].update(colour="red")),
+        "scorer.json: not a scorer.*colour",
+    ),
+    "an input less": (
+        edit(lambda meta: meta["inputs"].pop()),
+        "scorer.json: 5 columns, but model.txt reads 6; restore",
+    ),
+    "an indicator more": (
+        edit(lambda meta: meta["inputs"][-1].update(indicator=True)),
+        "7 columns, but model.txt reads 6",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_bundle_is_refused(tmp_path, damage):
+    """One clear error, before LightGBM sees the text: on damaged trees it aborts the process or reads on regardless."""
+    harm, message = DAMAGE[damage]
+    scorer = exported("weighted")
+    folder = scorer.save(tmp_path / "bundle")
+    harm(folder)
+    with pytest.raises(ModelError, match=f"(?s){message}"):
+        Scorer.load(folder).predict(open_sales(5))
+
+
+def test_a_text_that_is_no_model_is_refused():
+    with pytest.raises(ModelError, match=r"model\.txt: not a LightGBM model"):
+        replace(exported("native"), model="a love letter").predict(open_sales(5))
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(ModelError, match="nowhere: No such file"):
+        Scorer.load(tmp_path / "nowhere")
