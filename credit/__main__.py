@@ -155,8 +155,8 @@ def versions(portfolio: Name = DEFAULT, as_json: Json = False) -> None:
 
 @app.command()
 def rollback(
+    reason: Reason,
     version: Number = None,
-    reason: Reason = "",
     portfolio: Name = DEFAULT,
     force: Annotated[bool, typer.Option(help="Also to a version that the gate refused.")] = False,
     as_json: Json = False,

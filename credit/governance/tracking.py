@@ -94,6 +94,8 @@ class Tracking:
 
     def champion(self) -> Version | None:
         """Return the version that the alias points at, if it does."""
+        if self._untouched:
+            return None
         try:
             aliases = self._client.get_registered_model(self.model).aliases
         except MlflowException as error:
@@ -168,7 +170,15 @@ class Tracking:
                 client.search_experiments(max_results=1)
         return client
 
+    @property
+    def _untouched(self) -> bool:
+        """Whether the store is a SQLite file yet to be made, which takes seconds, and to be read it need not be."""
+        uri = self.home.tracking_uri
+        return uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists()
+
     def _search(self, query: str) -> list[int]:
+        if self._untouched:
+            return []
         return sorted(int(version.version) for version in self._client.search_model_versions(query))
 
     def _create(self, what: str, name: str, **options: Any) -> None:

@@ -1,0 +1,145 @@
+"""The command line as a user meets it: what it prints, and with which exit code it ends."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from credit import __version__
+from credit.__main__ import app
+from credit.governance.ledger import Ledger
+from credit.home import Home
+
+runner = CliRunner()
+
+
+def credit(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the console command as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "credit", *words], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def loans(tmp_path: Path) -> Path:
+    rows = pd.DataFrame({"client": range(400), "income": [1000 + 7 * (n % 90) for n in range(400)]})
+    rows["defaulted"] = [int(n % 4 == 0) for n in range(400)]
+    rows.to_csv(tmp_path / "loans.csv", index=False)
+    return tmp_path / "loans.csv"
+
+
+def test_help_names_every_command_and_says_what_it_does() -> None:
+    done = runner.invoke(app, ["--help"])
+    assert done.exit_code == 0
+    for command in ("synth", "check", "score", "register", "champion", "versions", "rollback", "portfolio", "features"):
+        line = next(line for line in done.output.splitlines() if re.match(rf"\W*{command}\b", line))
+        assert len(line.split()) > 2, line
+
+
+def test_version() -> None:
+    assert runner.invoke(app, ["--version"]).output.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["check", "--data", "nowhere"], "nowhere"),
+        (["champion", "--portfolio", "home_credti"], "no such portfolio"),
+        (["synth", "--clients", "3", "--out", "book"], "3"),
+        (["score", "absent.csv", "--out", "decided.xls"], "champion"),
+        (["features", "describe", "--language", "de"], "en and fr"),
+        (["register"], "no release is kept"),
+        (["rollback"], "reason"),
+    ],
+)
+def test_bad_use_ends_with_one_message_and_code_2(words: list[str], message: str, tmp_path: Path) -> None:
+    done = credit(*words, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_option_ends_with_code_2(tmp_path: Path) -> None:
+    assert credit("champion", "--colour", cwd=tmp_path).returncode == 2
+
+
+def test_a_closed_port_ends_with_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    done = credit("champion", cwd=tmp_path)
+    assert done.returncode == 3
+    assert "127.0.0.1:9" in done.stderr
+
+
+def test_synth_writes_a_book_that_check_accepts_and_that_says_synthetic(tmp_path: Path) -> None:
+    made = json.loads(credit("synth", "--clients", "1500", "--out", "book", "--json", cwd=tmp_path).stdout)
+    assert made["synthetic"] is True
+    assert "synthetic" in (tmp_path / "book" / "SYNTHETIC.txt").read_text().lower()
+    checked = json.loads(credit("check", "--data", "book", "--json", cwd=tmp_path).stdout)
+    assert checked["rows"] == 1500
+    assert {finding["rule"] for finding in checked["warnings"]} == {"sentinel"}
+
+
+def test_check_lists_every_violation_at_once(tmp_path: Path, loans: Path) -> None:
+    assert (
+        credit("portfolio", "init", str(loans), "--target", "defaulted", "--out", "mine.toml", cwd=tmp_path).returncode
+        == 0
+    )
+    rows = pd.read_csv(loans).astype({"income": object})
+    rows.loc[[2, 5], "income"] = "much"
+    rows.loc[7, "defaulted"] = 3
+    rows.to_csv(loans, index=False)
+    done = credit("check", "--data", str(loans), "--portfolio", "mine.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "income" in done.stderr
+    assert "row 3 = much" in done.stderr
+    assert "defaulted" in done.stderr
+
+
+def test_init_does_not_overwrite(tmp_path: Path, loans: Path) -> None:
+    (tmp_path / "mine.toml").write_text("mine")
+    done = credit("portfolio", "init", str(loans), "--target", "defaulted", "--out", "mine.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert (tmp_path / "mine.toml").read_text() == "mine"
+
+
+def test_features_are_described_in_both_languages() -> None:
+    english, french = (
+        json.loads(runner.invoke(app, ["features", "describe", "--language", language, "--json"]).output)["features"]
+        for language in ("en", "fr")
+    )
+    assert [f["name"] for f in english] == [f["name"] for f in french]
+    assert all(f["words"] and f["formula"] for f in english + french)
+    assert sum(a["words"] != b["words"] for a, b in zip(english, french, strict=True)) > 100
+
+
+def test_no_champion_is_no_error_and_says_what_to_do(tmp_path: Path) -> None:
+    done = credit("champion", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "flows/training.py run" in done.stdout
+
+
+def test_ledger_verify_finds_nothing_in_an_honest_ledger_and_ends_with_code_1_in_a_forged_one(
+    credit_home: Path,
+) -> None:
+    home = Home(credit_home)
+    home.root.mkdir(parents=True)
+    ledger = Ledger(home.ledger_url)
+    for number in range(3):
+        ledger.append("note", {"number": number})
+    assert runner.invoke(app, ["ledger", "verify", "--json"]).exit_code == 0
+    forged = Path(home.ledger_url.removeprefix("sqlite:///"))
+    import sqlite3
+
+    with sqlite3.connect(forged) as connection:
+        for (trigger,) in connection.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+            connection.execute(f"drop trigger {trigger}")
+        connection.execute("update events set payload = '{\"number\": 9}' where id = 2")
+    connection.close()
+    done = runner.invoke(app, ["ledger", "verify", "--json"])
+    assert done.exit_code == 1
+    assert json.loads(done.output)["problems"]
