@@ -54,7 +54,7 @@ def measure(file: str, target: str, folder: Path) -> dict[str, Any]:
 
 
 def _plain(X: pd.DataFrame, y: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> np.ndarray:
-    X = X.astype({name: "category" for name in X.columns[X.dtypes == "str"]})
+    X = X.astype(dict.fromkeys(X.columns[X.dtypes == "str"], "category"))
     X.columns = [f"column_{at}" for at in range(X.shape[1])]
     model = LGBMClassifier(n_estimators=100, random_state=0, n_jobs=1, verbose=-1).fit(X.iloc[inside], y[inside])
     return model.predict_proba(X.iloc[outside])[:, 1]

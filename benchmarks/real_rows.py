@@ -4,7 +4,7 @@ No real rows come with the project: give them with --data (several files or fold
 
     python -m benchmarks.real_rows --data FOLDER FILE --json
 
-Out of fold: every candidate is searched, stopped and calibrated anew inside the other folds, and scores the rows
+Out of fold: a candidate is searched, stopped and calibrated anew inside the other folds, and scores the rows
 that it has not seen.  Splits: the flow's own way (train, validation, one look at test) under five salts.
 """
 
@@ -128,6 +128,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--data", nargs="+", required=True, help="labelled rows: files or folders")
     parser.add_argument("--portfolio", default=DEFAULT)
+    parser.add_argument("--out-of-fold", default="native,monotone,scorecard", help="candidates scored out of fold")
     parser.add_argument("--goal-auc", type=float, default=0.7603, help="best published figure on these rows")
     parser.add_argument("--goal-cost", type=float, default=0.5264)
     options = parser.parse_args()
@@ -136,7 +137,7 @@ def main() -> None:
     book = portfolio.load(options.portfolio)
     frame = rows(book, options.data)
     y = frame[book.target].to_numpy()
-    names = tuple(c.name for c in candidates(book))
+    names = tuple(options.out_of_fold.split(","))
     folded = summary(book, y, out_of_fold(book, frame, names), "scorecard")
     figures = {"out_of_fold": folded, "splits": splits(book, frame)}
     first = book.training.candidates[0]

@@ -21,7 +21,14 @@ SMALL = """trees = 24
 search_trees = 9
 search_rate = 0.2
 grid = { num_leaves = [3, 5, 7] }
-parameters = { learning_rate = 0.2, feature_fraction = 0.8, min_data_in_leaf = 20 }
+
+[candidates.NAME.parameters]
+learning_rate = 0.2
+feature_fraction = 0.8
+bagging_fraction = 0.8
+min_data_in_leaf = 20
+lambda_l2 = 5.0
+path_smooth = 0.0
 """
 LEARNERS = ("native", "imputed", "weighted", "monotone")
 REFERENCES = ("prior", "scorecard")
@@ -75,7 +82,7 @@ branch = { en = "Branch", fr = "Succursale", type = "category", role = "excluded
 
 def text(head: str = HEAD, extra: str = "") -> str:
     """The book's TOML; `extra` goes to its end."""
-    tables = "".join(f"[candidates.{name}]\n{SMALL}\n" for name in LEARNERS)
+    tables = "".join(f"[candidates.{name}]\n{SMALL.replace('NAME', name)}\n" for name in LEARNERS)
     return f"{head}\n{tables}\n{extra}"
 
 

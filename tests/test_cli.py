@@ -2,8 +2,11 @@
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -11,18 +14,36 @@ import pytest
 from typer.testing import CliRunner
 
 from credit import __version__
-from credit.__main__ import app
+from credit.__main__ import app, main
 from credit.governance.ledger import Ledger
 from credit.home import Home
 
 runner = CliRunner()
 
 
-def credit(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the console command as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "credit", *words], cwd=cwd, capture_output=True, text=True, check=False
-    )
+@dataclass
+class Done:
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def credit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Done]:
+    """Run a command in a folder of the test's own, as the console script does."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["credit", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capsys.readouterr()
+        code = ended.value.code
+        return Done(int(code or 0), shown.out, shown.err)
+
+    return run
 
 
 @pytest.fixture
@@ -57,52 +78,52 @@ def test_version() -> None:
         (["rollback"], "reason"),
     ],
 )
-def test_bad_use_ends_with_one_message_and_code_2(words: list[str], message: str, tmp_path: Path) -> None:
-    done = credit(*words, cwd=tmp_path)
+def test_bad_use_ends_with_one_message_and_code_2(words: list[str], message: str, credit) -> None:
+    done = credit(*words)
     assert done.returncode == 2, done.stdout + done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_an_unknown_option_ends_with_code_2(tmp_path: Path) -> None:
-    assert credit("champion", "--colour", cwd=tmp_path).returncode == 2
+def test_the_console_command_is_installed_and_refuses_an_unknown_option_with_code_2() -> None:
+    command = Path(sys.executable).with_name("credit")
+    done = subprocess.run([command, "champion", "--colour"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--colour" in done.stderr
 
 
-def test_a_closed_port_ends_with_code_3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_port_ends_with_code_3(credit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    done = credit("champion", cwd=tmp_path)
+    done = credit("champion")
     assert done.returncode == 3
     assert "127.0.0.1:9" in done.stderr
 
 
-def test_synth_writes_a_book_that_check_accepts_and_that_says_synthetic(tmp_path: Path) -> None:
-    made = json.loads(credit("synth", "--clients", "1500", "--out", "book", "--json", cwd=tmp_path).stdout)
+def test_synth_writes_a_book_that_check_accepts_and_that_says_synthetic(credit, tmp_path: Path) -> None:
+    made = json.loads(credit("synth", "--clients", "1500", "--out", "book", "--json").stdout)
     assert made["synthetic"] is True
     assert "synthetic" in (tmp_path / "book" / "SYNTHETIC.txt").read_text().lower()
-    checked = json.loads(credit("check", "--data", "book", "--json", cwd=tmp_path).stdout)
+    checked = json.loads(credit("check", "--data", "book", "--json").stdout)
     assert checked["rows"] == 1500
     assert {finding["rule"] for finding in checked["warnings"]} == {"sentinel"}
 
 
-def test_check_lists_every_violation_at_once(tmp_path: Path, loans: Path) -> None:
-    assert (
-        credit("portfolio", "init", str(loans), "--target", "defaulted", "--out", "mine.toml", cwd=tmp_path).returncode
-        == 0
-    )
+def test_check_lists_every_violation_at_once(credit, loans: Path) -> None:
+    assert credit("portfolio", "init", str(loans), "--target", "defaulted", "--out", "mine.toml").returncode == 0
     rows = pd.read_csv(loans).astype({"income": object})
     rows.loc[[2, 5], "income"] = "much"
     rows.loc[7, "defaulted"] = 3
     rows.to_csv(loans, index=False)
-    done = credit("check", "--data", str(loans), "--portfolio", "mine.toml", cwd=tmp_path)
+    done = credit("check", "--data", str(loans), "--portfolio", "mine.toml")
     assert done.returncode == 2
     assert "income" in done.stderr
     assert "row 3 = much" in done.stderr
     assert "defaulted" in done.stderr
 
 
-def test_init_does_not_overwrite(tmp_path: Path, loans: Path) -> None:
+def test_init_does_not_overwrite(credit, tmp_path: Path, loans: Path) -> None:
     (tmp_path / "mine.toml").write_text("mine")
-    done = credit("portfolio", "init", str(loans), "--target", "defaulted", "--out", "mine.toml", cwd=tmp_path)
+    done = credit("portfolio", "init", str(loans), "--target", "defaulted", "--out", "mine.toml")
     assert done.returncode == 2
     assert (tmp_path / "mine.toml").read_text() == "mine"
 
@@ -117,8 +138,8 @@ def test_features_are_described_in_both_languages() -> None:
     assert sum(a["words"] != b["words"] for a, b in zip(english, french, strict=True)) > 100
 
 
-def test_no_champion_is_no_error_and_says_what_to_do(tmp_path: Path) -> None:
-    done = credit("champion", cwd=tmp_path)
+def test_no_champion_is_no_error_and_says_what_to_do(credit) -> None:
+    done = credit("champion")
     assert done.returncode == 0
     assert "flows/training.py run" in done.stdout
 
@@ -133,8 +154,6 @@ def test_ledger_verify_finds_nothing_in_an_honest_ledger_and_ends_with_code_1_in
         ledger.append("note", {"number": number})
     assert runner.invoke(app, ["ledger", "verify", "--json"]).exit_code == 0
     forged = Path(home.ledger_url.removeprefix("sqlite:///"))
-    import sqlite3
-
     with sqlite3.connect(forged) as connection:
         for (trigger,) in connection.execute("select name from sqlite_master where type = 'trigger'").fetchall():
             connection.execute(f"drop trigger {trigger}")

@@ -99,7 +99,7 @@ def home_credit(rows: pd.DataFrame) -> dict[str, pd.Series]:
         "goods_to_income": per(goods, income),
         "annuity_to_age": per(annuity, age),
         "credit_to_age": per(credit, age),
-        "age_at_end": age + per(credit, annuity),
+        "age_at_end": age + per(credit, annuity) / 12,
         "income_after_annuity": income - annuity,
         "income_per_head": income / (1 + rows.CNT_CHILDREN),
         "income_to_age": per(income, age),

@@ -123,7 +123,7 @@ def test_a_disagreement_stops_the_export(monkeypatch):
 # Decisions
 
 
-@pytest.mark.parametrize("review", [None, 0.4])
+@pytest.mark.parametrize("review", [None, 1.0])
 def test_decisions_follow_the_cost_rule(review):
     """One rule decides, in validation and in use."""
     rows = open_sales()

@@ -72,7 +72,7 @@ SCORE_MEAN = _over(SCORE_SUM, SCORE_COUNT)
 # fmt: off
 DERIVED: tuple[Feature, ...] = (
     # The request
-    derive("credit_term", TERM, "Credit over annuity", "Crédit sur annuité", "credit_request", unit="years", actionable=True),
+    derive("credit_term", TERM, "Credit over annuity", "Crédit sur annuité", "credit_request", unit="months", actionable=True),
     derive("credit_to_goods", _over(_.AMT_CREDIT, _.AMT_GOODS_PRICE), "Credit over price of the goods", "Crédit sur prix du bien", "credit_request", unit="share", monotone=1, actionable=True),
     derive("credit_minus_goods", _.AMT_CREDIT - _.AMT_GOODS_PRICE, "Credit beyond the price of the goods", "Crédit au-delà du prix du bien", "credit_request", unit="currency", actionable=True),
     derive("credit_to_income", _over(_.AMT_CREDIT, _.AMT_INCOME_TOTAL), "Credit over annual income", "Crédit sur revenu annuel", "credit_request", unit="share", actionable=True),
@@ -80,7 +80,7 @@ DERIVED: tuple[Feature, ...] = (
     derive("goods_to_income", _over(_.AMT_GOODS_PRICE, _.AMT_INCOME_TOTAL), "Price of the goods over annual income", "Prix du bien sur revenu annuel", "credit_request", unit="share", actionable=True),
     derive("annuity_to_age", _over(_.AMT_ANNUITY, AGE), "Annuity per year of age", "Annuité par année d'âge", "credit_request", unit="currency", actionable=True),
     derive("credit_to_age", _over(_.AMT_CREDIT, AGE), "Credit per year of age", "Crédit par année d'âge", "credit_request", unit="currency", actionable=True),
-    derive("age_at_end", AGE + TERM, "Age when the credit ends", "Âge à la fin du crédit", "credit_request", unit="years", actionable=True),
+    derive("age_at_end", AGE + TERM / 12, "Age when the credit ends", "Âge à la fin du crédit", "credit_request", unit="years", actionable=True),
     # Income
     derive("income_after_annuity", _.AMT_INCOME_TOTAL - _.AMT_ANNUITY, "Income left after the annuity", "Revenu après l'annuité", "income", unit="currency", actionable=True),
     derive("income_per_head", _over(_.AMT_INCOME_TOTAL, _.CNT_CHILDREN + 1), "Income for each of applicant and children", "Revenu par tête (demandeur et enfants)", "income", unit="currency"),

@@ -154,7 +154,7 @@ def _design(features: tuple[Feature, ...]) -> ColumnTransformer:
     """Make the scorecard's columns: one per level, a smooth curve and a missing indicator per number."""
     numbers = _names(features, "number")
     levels = make_pipeline(
-        SimpleImputer(strategy="constant", fill_value=MISSING),
+        SimpleImputer(strategy="constant", fill_value=MISSING, keep_empty_features=True),
         OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=0.01, sparse_output=False),
     )
     curves = make_pipeline(
