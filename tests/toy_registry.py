@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from credit.evaluation.metrics import Interval
 from credit.governance import release as releases
@@ -27,6 +28,8 @@ def stores(tmp_path_factory):
     """Stores with 0 to 3 champions in a row: making tables and runs takes seconds, copying them does not."""
     root = tmp_path_factory.mktemp("stores")
     registry = Registry(PORTFOLIO, Home(root / "home"))
+    registry.home.root.mkdir(parents=True)
+    MlflowClient(registry.home.tracking_uri).search_experiments()  # makes the tables
     against = registry.champion()
     for number in range(4):
         if number:
