@@ -40,20 +40,16 @@ class TrainingFlow(FlowSpec):
         """Read, check, turn into features, split."""
         import cards
 
-        from credit.home import Home
         from credit.portfolio import load
         from credit.training.candidates import candidates
         from credit.training.dataset import embedded, prepare
 
         with plainly():
-            self.home = Home.here()
             self.book = load(self.portfolio).seeded(self.seed)
             self.field = candidates(self.book, tuple(name for name in self.candidates.split(",") if name))
-            self.dataset = prepare(
-                self.book,
-                self.data or embedded(self.book, self.clients, self.home.workspace),
-                self.home.workspace,
-            )
+            workspace = Home.here().workspace
+            source = self.data or embedded(self.book, self.clients, workspace)
+            self.dataset = prepare(self.book, source, workspace)
         cards.data(current.card["data"], self.book, self.dataset)
         self.next(self.fit, foreach="field")
 
@@ -89,7 +85,7 @@ class TrainingFlow(FlowSpec):
 
         from credit.training.choice import choose
 
-        self.merge_artifacts(inputs, include=["home", "book", "dataset"])
+        self.merge_artifacts(inputs, include=["book", "dataset"])
         done = [task for task in inputs if not task.failure]
         self.failures = {task.input.name: str(task.failure) for task in inputs if task.failure}
         with plainly():
@@ -110,6 +106,7 @@ class TrainingFlow(FlowSpec):
         from credit.features import definitions
         from credit.governance.assessment import assess
         from credit.governance.keeping import keep
+        from credit.home import Home
         from credit.scoring.export import export
 
         features = definitions(self.book)
@@ -119,7 +116,7 @@ class TrainingFlow(FlowSpec):
             self.assessment = assess(scorer, self.fitted, self.choice, self.dataset, self.book, features)
             figures = cards.figures(self.assessment, self.choice, self.dataset, self.book)
             run = (self.fitted, self.choice, self.assessment, self.dataset, self.book)
-            self.release = keep(scorer, *run, self.home, current.pathspec, figures)
+            self.release = keep(scorer, *run, Home.here(), current.pathspec, figures)
         cards.evaluation(current.card["evaluation"], self.assessment, self.choice, self.dataset, figures)
         self.next(self.register)
 
@@ -131,9 +128,10 @@ class TrainingFlow(FlowSpec):
         import summary
 
         from credit.governance import submission
+        from credit.home import Home
 
         with plainly():
-            done = submission.submit(self.release, self.home, accept_new_contract=self.accept_new_contract)
+            done = submission.submit(self.release, Home.here(), accept_new_contract=self.accept_new_contract)
         self.verdict, self.version = done.verdict, done.version.number
         cards.verdict(current.card["verdict"], self.verdict, self.version, self.dataset)
         self.summary = summary.gather(self, cards.kpis(self.assessment.kpis))
