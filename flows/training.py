@@ -40,6 +40,7 @@ class TrainingFlow(FlowSpec):
         """Read, check, turn into features, split."""
         import cards
 
+        from credit.home import Home
         from credit.portfolio import load
         from credit.training.candidates import candidates
         from credit.training.dataset import embedded, prepare
