@@ -12,7 +12,7 @@ from metaflow.exception import MetaflowException
 from credit import console, cores
 from credit.errors import CreditError
 
-__all__ = ["parallel", "plainly", "prepare", "reporter"]
+__all__ = ["parallel", "plainly", "prepare", "reason", "reporter"]
 
 WORKERS = "METAFLOW_RUN_MAX_WORKERS"
 
@@ -53,6 +53,11 @@ def plainly() -> Iterator[None]:
         yield
     except CreditError as error:
         raise Plain(str(error)) from error
+
+
+def reason(failure: Any) -> str:
+    """Return the last line of what Metaflow kept of a failed task: the error itself, without its traceback."""
+    return str(failure).strip().splitlines()[-1].strip()
 
 
 def reporter(name: str, bar: Callable[[int, int, str], None], every: float = 5.0) -> Callable[[int, int, str], None]:

@@ -5,7 +5,7 @@ python flows/training.py run --data FOLDER                          the lender's
 python flows/training.py run --portfolio my.toml --data my.csv      a book of one's own
 """
 
-from launch import parallel, plainly, prepare, reporter
+from launch import parallel, plainly, prepare, reason, reporter
 from metaflow import FlowSpec, Parameter, card, catch, current, resources, step
 
 from credit.portfolio import DEFAULT  # at module top, so that Metaflow packs `credit` for a cluster
@@ -88,7 +88,7 @@ class TrainingFlow(FlowSpec):
 
         self.merge_artifacts(inputs, include=["book", "dataset"])
         done = [task for task in inputs if not task.failure]
-        self.failures = {task.input.name: str(task.failure) for task in inputs if task.failure}
+        self.failures = {task.input.name: reason(task.failure) for task in inputs if task.failure}
         with plainly():
             outcomes = self.dataset.load("validation")[self.book.target]
             self.fitted = {task.candidate.name: task.fitted for task in done}
