@@ -5,6 +5,7 @@ The peer is the same library calls in one plain process on all cores.  Sizes are
 
 import math
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -69,10 +70,18 @@ def main() -> None:
     walls = {}
     for clients in sorted(options.clients):
         repeats = options.repeats if clients == min(options.clients) else 1
-        pairs = [(_timed(_flow, clients), _timed(_plain, clients)) for _ in range(repeats)]
-        flow, alone = (median(times) for times in zip(*pairs, strict=True))
+        pairs = [(*_timed(_flow, clients), *_timed(_plain, clients)) for _ in range(repeats)]
+        flow, flow_cpu, alone, alone_cpu = (median(times) for times in zip(*pairs, strict=True))
+        sys.stderr.write(f"{clients:,} clients: flow {flow:.0f} s, one plain process {alone:.0f} s\n")
         walls[clients] = flow
-        figures[f"clients_{clients}"] = {"flow_seconds": flow, "plain_seconds": alone, "ratio": flow / alone}
+        figures[f"clients_{clients}"] = {
+            "flow_seconds": flow,
+            "plain_seconds": alone,
+            "ratio": flow / alone,
+            "flow_cpu_seconds": flow_cpu,  # tells a busy machine from a slow program
+            "plain_cpu_seconds": alone_cpu,
+            "ratio_cpu": flow_cpu / alone_cpu,
+        }
     figures["peak_memory_mib_largest_process"] = peak_memory()
     figures["imports"] = _imports(walls[min(walls)])
     goals = [
@@ -91,11 +100,17 @@ def main() -> None:
     show(Result("training", {"clients": options.clients}, options.repeats, figures, goals), options.json)
 
 
-def _timed(work: Any, clients: int) -> float:
+def _timed(work: Any, clients: int) -> tuple[float, float]:
+    """Return the seconds that passed, and the seconds of processor time that all processes used."""
     with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
+        began, used = time.perf_counter(), _used()
         work(clients, folder)
-        return time.perf_counter() - began
+        return time.perf_counter() - began, _used() - used
+
+
+def _used() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime
 
 
 def _flow(clients: int, folder: str) -> None:
@@ -109,6 +124,7 @@ def _plain(clients: int, folder: str) -> None:
 def _run(command: list[str], folder: str) -> None:
     path = os.pathsep.join([str(ROOT), str(ROOT / "flows")])
     environment = {**os.environ, "PYTHONPATH": path, "CREDIT_HOME": str(Path(folder) / ".credit")}
+    environment.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin would slow whatever shares the cores
     environment.pop("MLFLOW_TRACKING_URI", None)
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
