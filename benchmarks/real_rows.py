@@ -37,7 +37,7 @@ def rows(book: Portfolio, sources: list[str]) -> pd.DataFrame:
     frames = []
     for source in sources:
         checked = contract.check(book, tables.open_tables(book, source))
-        table = features.express(book, checked.tables[book.main], features.definitions(book))
+        table = features.express(book, checked.tables, features.definitions(book, [book.main]))
         frames.append(table.to_pandas())
     joined = pd.concat(frames, ignore_index=True)
     if joined[book.key].duplicated().any():
@@ -74,12 +74,12 @@ def splits(book: Portfolio, frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _predict(book: Portfolio, train: pd.DataFrame, test: pd.DataFrame, candidate: Any) -> np.ndarray:
-    return fit(candidate, train, book, features.definitions(book)).predict(test)
+    return fit(candidate, train, book, features.definitions(book, [book.main])).predict(test)
 
 
 def _split(book: Portfolio, frame: pd.DataFrame, candidate: Any) -> dict[str, np.ndarray]:
     where = assign(frame[book.key], book.split)
-    fitted = fit(candidate, frame[where == "train"], book, features.definitions(book))
+    fitted = fit(candidate, frame[where == "train"], book, features.definitions(book, [book.main]))
     return {fold: fitted.predict(frame[where == fold]) for fold in ("validation", "test")}
 
 

@@ -46,8 +46,8 @@ def plain(clients: int) -> None:
 
     console.quiet()
     home, book = Home.here(), portfolio.load("home_credit")
-    features = definitions(book)
     dataset = prepare(book, embedded(book, clients, home.workspace), home.workspace)
+    features = definitions(book, dataset.tables)
     train, validation = dataset.load("train"), dataset.load("validation")
     threads = cores.available()
     fitted = {each.name: fit(each, train, book, features, threads=threads) for each in candidates(book)}

@@ -25,9 +25,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 book = typer.Typer(no_args_is_help=True, help="Portfolios: the lender's books as TOML files.")
-features_app = typer.Typer(no_args_is_help=True, help="The dictionary of features.")
+features_app = typer.Typer(no_args_is_help=True, help="Features: their dictionary, and their values for a book.")
 ledger_app = typer.Typer(no_args_is_help=True, help="The append-only record of promotions.")
+data_app = typer.Typer(no_args_is_help=True, help="Open books: fetch a copy of your own.")
 app.add_typer(book, name="portfolio")
+app.add_typer(data_app, name="data")
 app.add_typer(features_app, name="features")
 app.add_typer(ledger_app, name="ledger")
 
@@ -43,6 +45,13 @@ class Format(StrEnum):
 
     parquet = "parquet"
     csv = "csv"
+
+
+class Engine(StrEnum):
+    """What computes features."""
+
+    duckdb = "duckdb"
+    spark = "spark"
 
 
 def main() -> None:
@@ -70,12 +79,15 @@ def synth(
     format: Annotated[Format, typer.Option(help="The files' format.")] = Format.parquet,  # noqa: A002
     as_json: Json = False,
 ) -> None:
-    """Write a synthetic book in the default portfolio's schema; nobody in it exists."""
+    """Write a synthetic book in the default portfolio's schema, all its tables; nobody in it exists."""
     from credit.data import synthetic
 
-    with console.step("Making up a synthetic book", clients):
+    with console.step("Making up a synthetic book", clients) as making:
         files = synthetic.write(out, clients, seed, format.value)
-    _show({"synthetic": True, "clients": clients, "seed": seed, "files": [str(file) for file in files]}, as_json)
+        rows = synthetic.rows_written(out)
+        making.note = f"{sum(rows.values()):,} rows in {len(rows)} tables"
+    told = {"synthetic": True, "clients": clients, "seed": seed, "rows": rows}
+    _show(told | {"files": [str(file) for file in files]}, as_json)
 
 
 @app.command()
@@ -179,6 +191,25 @@ def verify(as_json: Json = False) -> None:
     raise typer.Exit(1 if problems else 0)
 
 
+@features_app.command("build")
+def build(
+    data: Annotated[str, typer.Option("--data", help="A folder, a file or a database; with Spark a folder or URL.")],
+    out: Annotated[str, typer.Option("--out", help="A folder; with Spark also a URL.")],
+    portfolio: Name = DEFAULT,
+    engine: Annotated[Engine, typer.Option(help="Where it is done.")] = Engine.duckdb,
+    memory: Annotated[str | None, typer.Option(help="What the engine may use, such as 4GB; the rest spills.")] = None,
+    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="Of applications without a target.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Build one row of features per applicant; the same data and definitions are not built again."""
+    from credit.features import scale
+
+    loaded = load(portfolio)
+    with scale.opened(engine.value, memory) as opened:
+        made = scale.make(loaded, data, out, opened, labelled=not unlabelled)
+    _show({"engine": engine.value} | made.to_dict(), as_json)
+
+
 @features_app.command("describe")
 def describe(portfolio: Name = DEFAULT, language: str = "en", as_json: Json = False) -> None:
     """Print every feature: name, words, concept, unit, direction, formula."""
@@ -204,6 +235,23 @@ def describe(portfolio: Name = DEFAULT, language: str = "en", as_json: Json = Fa
         return
     for row in rows:
         typer.echo(f"{row['name']}: {row['words']} [{row['concept']}] {row['formula']}")
+
+
+@data_app.command("get")
+def get(
+    name: Annotated[str, typer.Argument(help="Its name; a wrong one is answered with all of them.")],
+    out: Annotated[Path, typer.Option(help="A folder for the Parquet file.")],
+    as_json: Json = False,
+) -> None:
+    """Fetch an open book from OpenML, check its content, and say whose it is."""
+    from credit.data.fetch import fetch, sources
+
+    file, source = fetch(name, out), sources()[name]
+    told = {"file": str(file), "title": source.title, "rows": source.rows, "defaults": source.defaults}
+    told |= {"licence": source.licence, "source": source.source, "sha256": source.sha256}
+    draft = f"credit portfolio init {file} --target TARGET --out {file.with_suffix('.toml')}"
+    train = f"python flows/training.py run --portfolio {source.portfolio} --data {file}"
+    _show(told | {"next": train if source.portfolio else draft}, as_json)
 
 
 @book.command("list")

@@ -12,15 +12,16 @@ from credit import plots
 from credit.evaluation.cost import cost_curve
 
 if TYPE_CHECKING:  # a task must not import what it only names
+    from credit.features import Feature
     from credit.governance.assessment import Assessment
     from credit.governance.verdict import Verdict
     from credit.portfolio import Portfolio
-    from credit.training.candidates import Candidate
     from credit.training.choice import Choice
     from credit.training.dataset import Dataset
     from credit.training.search import Fitted
+    from credit.training.selection import Selection
 
-__all__ = ["candidate", "data", "evaluation", "figures", "kpis", "leaderboard", "progress", "verdict"]
+__all__ = ["candidate", "data", "evaluation", "figures", "kpis", "leaderboard", "progress", "selection", "verdict"]
 
 Figure = Any
 
@@ -51,9 +52,22 @@ def data(card: Any, book: Portfolio, dataset: Dataset) -> None:
         card.append(_table(shown.assign(count=[f"{count:,}" for count in shown["count"]])))
 
 
-def progress(card: Any, which: Candidate) -> Callable[[int, int, str], None]:
-    """Put a bar on a running candidate's card; return what moves it."""
-    card.append(Markdown(f"# {which.label.en}"))
+def selection(card: Any, chosen: Selection | None, features: tuple[Feature, ...], dataset: Dataset) -> None:
+    """Show which features were kept, and why the others were not."""
+    card.clear()
+    if chosen is None:
+        _title(card, "No selection: no candidate reads selected features", dataset)
+        return
+    _title(card, f"Selection: {len(chosen.kept)} of {len(features)} features", dataset)
+    words = {feature.name: feature.label.en for feature in features}
+    card.append(Markdown(chosen.method))
+    table = chosen.table.assign(feature=[f"{words[name]} ({name})" for name in chosen.table["feature"]])
+    card.append(_table(table.round(4)))
+
+
+def progress(card: Any, title: str) -> Callable[[int, int, str], None]:
+    """Put a bar on a running task's card; return what moves it."""
+    card.append(Markdown(f"# {title}"))
     bar = ProgressBar(max=100, label="progress")
     card.append(bar)
 

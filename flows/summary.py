@@ -23,6 +23,7 @@ def gather(flow: Any, kpis: Any) -> dict[str, Any]:
             {
                 "name": row["candidate"],
                 "reference": bool(row["reference"]),
+                "features": len(flow.fitted[row["candidate"]].features),
                 "cost": _interval(row, "cost"),
                 "auc": _interval(row, "auc"),
                 "threshold": float(row["threshold"]),
@@ -61,11 +62,11 @@ def show(summary: dict[str, Any], run: str) -> None:
     rows = {fold: f"{size['rows']:,}" for fold, size in summary["rows"].items()}
     print(RULE)
     print(f"{summary['portfolio']}{made_up}: {', '.join(f'{fold} {count}' for fold, count in rows.items())}")
-    print(f"\n{'validation':<24}{'cost per applicant':<28}{'AUC':<28}calibration")
+    print(f"\n{'validation':<24}{'features':<10}{'cost per applicant':<28}{'AUC':<28}calibration")
     for candidate in summary["candidates"]:
         role = " (reference)" if candidate["reference"] else " *" if candidate["name"] == summary["winner"] else ""
         figures = f"{_text(candidate['cost']):<28}{_text(candidate['auc']):<28}"
-        print(f"{candidate['name'] + role:<24}{figures}{candidate['calibration']}")
+        print(f"{candidate['name'] + role:<24}{candidate['features']:<10}{figures}{candidate['calibration']}")
     for name, failure in summary["failed"].items():
         print(f"{name} failed: {failure}")
     threshold = summary["threshold"]
@@ -74,6 +75,9 @@ def show(summary: dict[str, Any], run: str) -> None:
     for policy in summary["test"]["policies"]:
         cost = {"estimate": policy["cost"], "low": policy["cost_low"], "high": policy["cost_high"]}
         print(f"{policy['policy']:<36}{_text(cost)}")
+    for other in summary["test"]["references"]:
+        saved = {"estimate": other["saving"], "low": other["saving_low"], "high": other["saving_high"]}
+        print(f"{'saved against ' + other['model']:<36}{_text(saved)}")
     for name in ("auc", "ks", "average_precision", "brier", "log_loss", "calibration_slope"):
         print(f"{name.replace('_', ' '):<36}{_text(summary['test'][name])}")
     print("\nheadline figures")

@@ -15,11 +15,12 @@ class TrainingFlow(FlowSpec):
     """Train candidates side by side, choose by business cost, judge once on test, gate, register.
 
     1. start: read, check, turn into features, split; nothing is fitted yet
-    2. fit: each candidate searches and calibrates inside train, side by side
-    3. choose: the lowest validation cost wins, and the threshold is picked
-    4. evaluate: the one look at the test rows; the trained model is kept in the workspace
-    5. register: the gate compares with the champion; the version is registered either way
-    6. end: print the summary
+    2. select: the features worth their place, inside train
+    3. fit: each candidate searches and calibrates inside train, side by side
+    4. choose: the lowest validation cost wins, and the threshold is picked
+    5. evaluate: the one look at the test rows; the trained model is kept in the workspace
+    6. register: the gate compares with the champion; the version is registered either way
+    7. end: print the summary
     """
 
     data = Parameter("data", default=None, help="A folder, a file or a database URL; default: synthetic rows.")
@@ -42,16 +43,38 @@ class TrainingFlow(FlowSpec):
 
         from credit.home import Home
         from credit.portfolio import load
-        from credit.training.candidates import candidates
+        from credit.training.candidates import candidates, competing
         from credit.training.dataset import embedded, prepare
 
         with plainly():
             self.book = load(self.portfolio).seeded(self.seed)
-            self.field = candidates(self.book, tuple(name for name in self.candidates.split(",") if name))
+            named = candidates(self.book, tuple(name for name in self.candidates.split(",") if name))
             workspace = Home.here().workspace
             source = self.data or embedded(self.book, self.clients, workspace)
             self.dataset = prepare(self.book, source, workspace)
+            self.field = competing(named, self.book, self.dataset.tables)
         cards.data(current.card["data"], self.book, self.dataset)
+        self.next(self.select)
+
+    @card(type="blank", id="selection", refresh_interval=15)
+    @step
+    def select(self):
+        """Find the features worth their place, for the candidates that read only those."""
+        import cards
+
+        from credit import cores
+        from credit.features import definitions
+        from credit.training.selection import select
+
+        features = definitions(self.book, self.dataset.tables)
+        with plainly():
+            bar = cards.progress(current.card["selection"], "Selection of features")
+            report = reporter("selection", bar)
+            self.selection = None
+            if any(candidate.features == "selected" for candidate in self.field):
+                train = self.dataset.load("train")
+                self.selection = select(train, self.book, features, threads=cores.available(), report=report)
+        cards.selection(current.card["selection"], self.selection, features, self.dataset)
         self.next(self.fit, foreach="field")
 
     @catch(var="failure")
@@ -64,14 +87,16 @@ class TrainingFlow(FlowSpec):
 
         from credit import cores
         from credit.features import definitions
+        from credit.training.candidates import read_by
         from credit.training.search import fit
 
         self.candidate = self.input
         threads = cores.share(parallel(len(self.field)))
+        features = read_by(self.candidate, definitions(self.book, self.dataset.tables), self.book, self.selection)
         with plainly():
-            report = reporter(self.candidate.name, cards.progress(current.card["candidate"], self.candidate))
+            report = reporter(self.candidate.name, cards.progress(current.card["candidate"], self.candidate.label.en))
             train, self.validation = self.dataset.load("train"), self.dataset.load("validation")
-            self.fitted = fit(self.candidate, train, self.book, definitions(self.book), threads=threads, report=report)
+            self.fitted = fit(self.candidate, train, self.book, features, threads=threads, report=report)
             self.probability = self.fitted.predict(self.validation)
         cards.candidate(
             current.card["candidate"], self.fitted, self.validation, self.probability, self.dataset, self.book
@@ -86,7 +111,7 @@ class TrainingFlow(FlowSpec):
 
         from credit.training.choice import choose
 
-        self.merge_artifacts(inputs, include=["book", "dataset"])
+        self.merge_artifacts(inputs, include=["book", "dataset", "selection"])
         done = [task for task in inputs if not task.failure]
         self.failures = {task.input.name: reason(task.failure) for task in inputs if task.failure}
         with plainly():
@@ -110,7 +135,7 @@ class TrainingFlow(FlowSpec):
         from credit.home import Home
         from credit.scoring.export import export
 
-        features = definitions(self.book)
+        features = definitions(self.book, self.dataset.tables)
         with plainly():
             winner, train = self.fitted[self.choice.winner], self.dataset.load("train")
             scorer = export(winner, self.book, features, self.choice.threshold, train)

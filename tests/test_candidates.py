@@ -143,7 +143,7 @@ def test_all_mistakes_at_once():
     ("only", "message"),
     [
         (("nativ",), "candidate 'nativ': no such entry; did you mean 'native'?"),
-        (("xyz",), "candidate 'xyz': no such entry; known: imputed, monotone, native"),
+        (("xyz",), "candidate 'xyz': no such entry; known: application, imputed, monotone, native"),
         (("xyz",), "or add [candidates.xyz] to the portfolio file"),
         (("prior", "scorecard"), "only references are named; name at least one LightGBM candidate"),
     ],

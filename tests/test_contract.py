@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from seven_util import BOOK, SHAPES, seven, write
 from tables_util import COLUMNS, EVENT_COLUMNS, EVENTS, book, columns_of, plant, rows, save
 
 from credit.data.contract import Checked, Screened, check, screen
@@ -227,7 +228,7 @@ def test_what_is_not_an_error_is_reported_and_never_silent(
     with caplog.at_level("INFO", logger="credit"):
         result = checked(small, frame, tmp_path / "a.csv")
     assert result.report.errors == ()
-    assert (result.report.table, result.report.rows) == ("application", 120)
+    assert (result.report.table, result.report.rows, result.report.sizes) == ("application", 120, {"application": 120})
     found = result.report.frame()
     assert found[["column", "rule", "count", "severity"]].to_numpy().tolist() == [
         ["days", "sentinel", 1, "null"],
@@ -401,6 +402,127 @@ def test_other_tables_are_held_to_their_columns_keys_and_time(tmp_path: Path, de
         result = check(portfolio, tables).tables["event"]
         assert set(result.columns) == {"event_id", "id", "month"} | ({"paid"} if described else set())
         assert (result.id.type().is_int64(), result.month.type().is_float64()) == (True, True)
+
+
+def events_report(folder: Path, frame: pd.DataFrame, key: str = "integer") -> Checked:
+    portfolio = book(folder, tail=EVENTS + columns_of("event", EVENT_COLUMNS), id=f'type = "{key}", role = "key"')
+    save(rows(), folder / "applications.csv")
+    save(frame, folder / "events.parquet")
+    return check(portfolio, open_tables(portfolio, folder))
+
+
+@pytest.mark.parametrize("key", ["integer", "category"])
+def test_rows_of_nobody_are_told_and_kept(tmp_path: Path, key: str) -> None:
+    # Files of history speak of more clients than those at hand: that is their nature, and no fault.
+    frame = events(event_id=["a", "b", "c"], id=[1001, 7, 7])
+    result = events_report(tmp_path, frame, key)
+    assert [str(found) for found in result.report.violations] == [
+        "event.id: no parent in application, 2 rows (first: row 2 = 7, row 3 = 7); they count for no applicant"
+    ]
+    assert result.report.warnings == result.report.violations
+    assert result.report.sizes == {"application": 120, "event": 3}
+    assert result.tables["event"].count().execute() == 3
+
+
+def test_an_applicant_may_have_no_history_at_all(tmp_path: Path) -> None:
+    portfolio = book(tmp_path, tail=EVENTS + columns_of("event", EVENT_COLUMNS))
+    save(rows(), tmp_path / "applications.csv")
+    save(events(), tmp_path / "events.csv")
+    tables = open_tables(portfolio, tmp_path)
+    none = tables | {"event": tables["event"].filter(ibis._.id == "nobody")}
+    assert [(one.rule, one.severity) for one in check(portfolio, none).report.violations] == [("no rows", "warn")]
+
+
+# ---- the default book's history -----------------------------------------------------------------------------
+
+
+def seven_found(folder: Path, planted: list[tuple[str, str]], **cells: Any) -> list[tuple[str, str, str, int, str]]:
+    """Plant the same cells in columns of the seven tables; return what the contract says."""
+    frames = seven()
+    for table, column in planted:
+        frames[table] = plant(frames[table], column, **cells)
+    try:
+        found = check(BOOK, open_tables(BOOK, write(frames, folder))).report.violations
+    except ContractError as error:
+        found = error.violations
+    return [(one.table, one.column, one.rule, one.count, one.severity) for one in found]
+
+
+def test_valid_history_is_no_violation(tmp_path: Path) -> None:
+    result = check(BOOK, open_tables(BOOK, write(seven(), tmp_path)))
+    assert result.report.violations == ()
+    assert list(result.tables) == list(BOOK.tables)
+
+
+def test_planted_future_rows_of_every_table_are_refused_with_their_count(tmp_path: Path) -> None:
+    # What happened after the application is not known on its day; a model trained on it promises what it cannot keep.
+    times = [(table, str(BOOK.tables[table].time)) for table in SHAPES]
+    assert len(times) == 6
+    found = seven_found(tmp_path, times, row_2=1, row_9=31, row_12=365)
+    assert found == [(table, time, "dated after the application", 3, "error") for table, time in times]
+
+
+@pytest.mark.parametrize("reaction", ["error", "null"])
+def test_no_date_of_history_lies_ahead_in_the_result(tmp_path: Path, reaction: str) -> None:
+    past = [
+        (table.name, column.name)
+        for table in BOOK.tables.values()
+        for column in table.columns.values()
+        if table.name in SHAPES and column.unit in ("days", "months") and column.maximum == 0
+        if column.on_range == reaction
+    ]
+    assert len(past) >= 6
+    found = seven_found(tmp_path, past, row_2=1)
+    assert found == [(table, column, "dated after the application", 1, reaction) for table, column in past]
+
+
+#: Extremes that the publisher's files are known to hold -> what becomes of them.
+EXTREMES: list[tuple[str, str, Any, str]] = [
+    ("bureau", "DAYS_CREDIT_ENDDATE", 31199, ""),
+    ("bureau", "DAYS_CREDIT_ENDDATE", -42060, "out of range"),
+    ("bureau", "DAYS_ENDDATE_FACT", -42023, "out of range"),
+    ("bureau", "DAYS_CREDIT_UPDATE", 372, "dated after the application"),
+    ("bureau", "AMT_CREDIT_SUM", 585_000_000, ""),
+    ("bureau", "AMT_CREDIT_SUM_DEBT", -4_705_600, ""),
+    ("bureau", "AMT_CREDIT_SUM_DEBT", 170_100_000, ""),
+    ("bureau", "AMT_CREDIT_SUM_LIMIT", -586_406, "out of range"),
+    ("bureau", "AMT_ANNUITY", 118_453_423.5, ""),
+    ("bureau", "CREDIT_CURRENCY", "currency 4", ""),
+    ("bureau", "CREDIT_ACTIVE", "Bad debt", ""),
+    ("bureau", "CREDIT_TYPE", "Interbank credit", ""),
+    ("previous_application", "AMT_APPLICATION", 0, ""),
+    ("previous_application", "AMT_DOWN_PAYMENT", -0.9, "out of range"),
+    ("previous_application", "RATE_DOWN_PAYMENT", -0.0000149, "out of range"),
+    ("previous_application", "CNT_PAYMENT", 0, ""),
+    ("previous_application", "NAME_GOODS_CATEGORY", "House Construction", ""),
+    ("previous_application", "SELLERPLACE_AREA", 4_000_000, ""),
+    ("previous_application", "SELLERPLACE_AREA", -1, "sentinel"),
+    ("previous_application", "CODE_REJECT_REASON", "XAP", "sentinel"),
+    ("previous_application", "NAME_PORTFOLIO", "XNA", "sentinel"),
+    ("previous_application", "DAYS_FIRST_DRAWING", 365243, "sentinel"),
+    ("previous_application", "DAYS_FIRST_DUE", 365243, "sentinel"),
+    ("previous_application", "DAYS_LAST_DUE_1ST_VERSION", 365243, "sentinel"),
+    ("previous_application", "DAYS_LAST_DUE_1ST_VERSION", 2389, ""),
+    ("previous_application", "DAYS_LAST_DUE", 365243, "sentinel"),
+    ("previous_application", "DAYS_TERMINATION", 365243, "sentinel"),
+    ("pos_cash_balance", "SK_DPD", 4231, ""),
+    ("pos_cash_balance", "NAME_CONTRACT_STATUS", "XNA", "sentinel"),
+    ("credit_card_balance", "AMT_BALANCE", -420_250.2, ""),
+    ("credit_card_balance", "AMT_RECIVABLE", -420_250.2, ""),
+    ("credit_card_balance", "AMT_DRAWINGS_ATM_CURRENT", -6827.3, "out of range"),
+    ("installments_payments", "DAYS_ENTRY_PAYMENT", -4921, ""),
+    ("installments_payments", "NUM_INSTALMENT_VERSION", 178, ""),
+]
+
+
+def test_what_the_publishers_files_hold_is_never_an_error(tmp_path: Path) -> None:
+    frames = seven()
+    for at, (table, column, value, _) in enumerate(EXTREMES, start=1):
+        frames[table] = plant(frames[table], column, **{f"row_{at}": value})
+    report = check(BOOK, open_tables(BOOK, write(frames, tmp_path))).report
+    found = {(one.table, one.column, one.rule, *one.rows) for one in report.violations}
+    assert found == {(table, column, rule, at) for at, (table, column, _, rule) in enumerate(EXTREMES, 1) if rule}
+    assert {one.severity for one in report.violations} == {"null"}
 
 
 # ---- screening ----------------------------------------------------------------------------------------------

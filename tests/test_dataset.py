@@ -225,9 +225,9 @@ def test_no_data_and_no_synthetic_book_is_an_error(tmp_path):
 def test_a_password_is_not_shown(tmp_path, monkeypatch):
     """The source goes to cards, tags and logs."""
     data = source(tmp_path / "data", sales(400))
-    opened, fingerprint = tables.open_tables, tables.fingerprint
-    monkeypatch.setattr(dataset.tables, "open_tables", lambda book, _: opened(book, data))
-    monkeypatch.setattr(dataset.tables, "fingerprint", lambda book, _: fingerprint(book, data))
+    for name in ("present", "open_tables", "fingerprint"):
+        real = getattr(tables, name)
+        monkeypatch.setattr(dataset.tables, name, lambda book, _url, real=real, **given: real(book, data, **given))
     url = "postgresql+psycopg://officer:s3cr%40t@db.example:5432/credit"
     found = prepare(shop(), url, tmp_path / "workspace")
     assert found.source == "postgresql+psycopg://officer:***@db.example:5432/credit"

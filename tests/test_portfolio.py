@@ -98,12 +98,14 @@ def test_shipped_book_is_called_as_its_file(shipped: Portfolio) -> None:
 
 def test_shipped_words_exist_in_both_languages_and_differ_by_column(shipped: Portfolio) -> None:
     """Two fields with one label cannot be told apart on a form, nor in the reasons of a decision."""
-    labels = [column.label for column in shipped.columns.values()]
+    columns = {table.name: table.columns.values() for table in shipped.tables.values()}
+    labels = [column.label for table in columns.values() for column in table]
     labels += [*shipped.concepts.values(), shipped.title, *(table.label for table in shipped.tables.values())]
     assert all(label.en.strip() and label.fr.strip() for label in labels)
-    for language in ("en", "fr"):
-        words = [getattr(column.label, language) for column in shipped.columns.values()]
-        assert len(set(words)) == len(words)
+    for table in columns.values():
+        for language in ("en", "fr"):
+            words = [getattr(column.label, language) for column in table]
+            assert len(set(words)) == len(words)
 
 
 def test_shipped_features_are_neither_protected_nor_key_nor_target(shipped: Portfolio) -> None:
@@ -127,16 +129,19 @@ def test_every_protected_column_and_age_is_audited(shipped: Portfolio) -> None:
 
 
 def test_every_concept_is_used(shipped: Portfolio) -> None:
-    assert {feature.group for feature in shipped.features} == set(shipped.concepts)
+    """By a column, or by what is derived from the columns."""
+    from credit.features import definitions
+
+    assert {feature.concept for feature in definitions(shipped)} == set(shipped.concepts)
 
 
 def test_no_shipped_unit_is_left_to_fill_and_every_number_has_bounds(shipped: Portfolio) -> None:
-    for column in shipped.columns.values():
+    for column in (each for table in shipped.tables.values() for each in table.columns.values()):
         assert column.unit != "?"
-        if column.type in ("number", "integer") and column.role != "key":
+        if column.type in ("number", "integer") and column.role not in ("key", "excluded"):
             assert column.minimum is not None
             assert column.maximum is not None
-        if column.type == "category":
+        if column.type == "category" and column.role != "excluded":
             assert column.levels
 
 
@@ -187,9 +192,28 @@ def test_no_day_lies_after_the_application(default_book: Portfolio) -> None:
 
 def test_six_more_tables_hang_on_the_application(default_book: Portfolio) -> None:
     others = {table.name: table for table in default_book.tables.values() if table.name != default_book.main}
-    assert len(others) == 6
+    assert {name: len(table.columns) for name, table in others.items()} == {
+        "bureau": 17,
+        "bureau_balance": 3,
+        "previous_application": 37,
+        "pos_cash_balance": 8,
+        "credit_card_balance": 23,
+        "installments_payments": 8,
+    }
     assert all(table.parent_key and table.time for table in others.values())
     assert others["bureau_balance"].parent == "bureau"
+
+
+def test_history_is_dated_keyed_and_silent_on_family_status(default_book: Portfolio) -> None:
+    for table in default_book.tables.values():
+        if table.name == default_book.main:
+            continue
+        keys = {column.name for column in table.columns.values() if column.role == "key"}
+        assert keys == {*table.key, table.parent_key}
+        assert {column.role for column in table.columns.values()} <= {"key", "feature", "excluded"}
+        assert table.columns[str(table.time)].maximum == 0
+        assert table.columns[str(table.time)].unit in ("days", "months")
+    assert default_book.tables["previous_application"].columns["NAME_TYPE_SUITE"].role == "excluded"
 
 
 # ---- Reading ---------------------------------------------------------------------------------------------

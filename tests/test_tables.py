@@ -22,11 +22,13 @@ import pytest
 import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tables_util import HEAD, book, rows, save
+from seven_util import BOOK, seven, write
+from tables_util import EVENT_COLUMNS, EVENTS, HEAD, book, columns_of, rows, save
 
 from credit.data import database, files
-from credit.data.tables import ROW, fingerprint, open_tables
-from credit.errors import CreditError, DataError, ServiceError
+from credit.data.contract import check
+from credit.data.tables import ROW, fingerprint, open_tables, present
+from credit.errors import ConfigError, CreditError, DataError, ServiceError
 from credit.portfolio import Portfolio
 
 CSV = b"id,target,amount\n1,0,10\n2,1,20\n"
@@ -288,6 +290,112 @@ def test_one_file_is_one_table(tmp_path: Path) -> None:
     (tmp_path / "events.csv").write_bytes(b"id,month\n1,-1\n1,-2\n")
     opened = open_tables(portfolio, tmp_path, names=("application", "event"))
     assert {name: table.count().execute() for name, table in opened.items()} == {"application": 2, "event": 2}
+
+
+@pytest.fixture
+def family(tmp_path: Path) -> Portfolio:
+    """A book with history and history of that; a further table is named, but not described."""
+    child, bare = (
+        EVENTS.replace("s.event", f"s.{name}").replace('"events"', f'"{name}s"') for name in ("detail", "bare")
+    )
+    child = child.replace('"application"', '"event"').replace('parent_key = "id"', 'parent_key = "event_id"')
+    tail = EVENTS + columns_of("event", EVENT_COLUMNS) + bare + child + columns_of("detail", EVENT_COLUMNS)
+    return book(tmp_path, tail=tail)
+
+
+HELD: list[tuple[list[str], tuple[str, ...], str | None]] = [
+    (["applications", "events", "details", "bares"], ("application", "event", "detail"), None),
+    (["applications", "events"], ("application", "event"), "detail"),
+    (["applications", "details"], ("application",), "event, detail"),
+    (["events"], ("application", "event"), "detail"),
+    ([], ("application",), "event, detail"),
+]
+
+
+@pytest.mark.parametrize("as_database", [True, False])
+@pytest.mark.parametrize(("stems", "names", "absent"), HELD)
+def test_what_is_not_given_is_left_out_and_said(
+    family: Portfolio,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    stems: list[str],
+    names: tuple[str, ...],
+    absent: str | None,
+    as_database: bool,
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "events.csv").mkdir(exist_ok=True)  # a folder is no file
+    source = sqlite(tmp_path / "a.db", "PRAGMA user_version = 1") if as_database else folder
+    for stem in stems:
+        target = source if as_database else folder / f"{stem}.parquet"
+        save(rows(4), target, table=stem)
+    with caplog.at_level("INFO", logger="credit"):
+        assert present(family, source) == names
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ([f"Not given, so left out: {absent}"] if absent else [])
+
+
+def test_history_is_opened_and_counts_in_the_fingerprint_where_it_is_given(family: Portfolio, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "applications.csv").write_bytes(CSV)
+    alone = fingerprint(family, folder)
+    assert list(open_tables(family, folder)) == ["application"]
+    (folder / "events.csv").write_bytes(b"event_id,id,month\n1,1,-1\n")
+    assert list(open_tables(family, folder)) == ["application", "event"]
+    assert fingerprint(family, folder) == fingerprint(family, folder, names=["event", "application"]) != alone
+    assert fingerprint(family, folder, names=["application"]) == alone
+    assert list(open_tables(family, folder / "applications.csv")) == ["application"]
+
+
+def test_seven_tables_are_the_same_from_sqlite_and_from_files(tmp_path: Path) -> None:
+    frames = seven()
+    sources = [write(frames, tmp_path, suffix) for suffix in ("csv", "db")]
+    file, base = [check(BOOK, open_tables(BOOK, source)).tables for source in sources]
+    assert list(file) == list(base) == list(BOOK.tables)
+    for name, table in file.items():
+        one, two = table.to_pyarrow(), base[name].to_pyarrow()
+        order = [(column, "ascending") for column in one.column_names]
+        assert one.schema == two.schema
+        assert one.num_rows == len(frames[name])
+        assert one.sort_by(order).equals(two.sort_by(order)), name
+
+
+MEMORIES: dict[str, tuple[dict[str, Any], str]] = {
+    "no number": ({"memory": "much"}, r"memory 'much': no amount of memory; write a number and a unit, such as 4GB"),
+    "no unit": ({"memory": "4"}, r"memory '4': no amount of memory"),
+    "a share": ({"memory": "80%"}, r"memory '80%': no amount of memory"),
+    "negative": ({"memory": "-1GB"}, r"memory '-1GB': no amount of memory"),
+    "no thread": ({"threads": 0}, r"threads 0: must be 1 or more"),
+}
+
+
+@pytest.mark.parametrize("fault", MEMORIES)
+def test_an_impossible_limit_is_one_clear_error(
+    small: Portfolio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    limits, message = MEMORIES[fault]
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    (tmp_path / "a.csv").write_bytes(CSV)
+    with pytest.raises(ConfigError, match=message):
+        read(small, tmp_path / "a.csv", **limits)
+    assert list(scratch.iterdir()) == []
+
+
+def test_too_little_memory_is_not_taken_for_damage(small: Portfolio, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(CSV)
+    with pytest.raises(ConfigError, match=r"a\.csv: more memory is needed than is allowed"):
+        read(small, tmp_path / "a.csv", memory="0GB")
+
+
+def test_limits_are_handed_to_duckdb(small: Portfolio, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(CSV)
+    opened = open_tables(small, tmp_path / "a.csv", memory="64 MiB", threads=1)["application"]
+    found = opened.get_backend().raw_sql("SELECT current_setting('memory_limit'), current_setting('threads')")
+    assert found.fetchall() == [("64.0 MiB", 1)]
 
 
 BASES: dict[str, tuple[str, str]] = {

@@ -2,14 +2,14 @@
 
 Each cell is judged by the first rule that it breaks (`credit.data.rules`).  A violation is an error (the data
 are refused), a warning (the value is kept) or "null" (the value is set missing); all are counted and shown.
+Rows of history that belong to no row of their parent table are told and kept: the features pass them over.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import groupby
+from functools import cached_property
 from math import ceil
-from operator import itemgetter
 from typing import Any
 
 import ibis
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from credit.console import log, step
 from credit.data.files import ROW
+from credit.data.keys import duplicates, may_repeat, orphans
 from credit.data.report import DONE, REMEDIES, Report, Violation, refuse
 from credit.data.rules import allowed, is_text, judge, promised, severity
 from credit.portfolio import Column, Portfolio
@@ -55,7 +56,7 @@ def check(portfolio: Portfolio, tables: Mapping[str, Any], *, labelled: bool = T
     portfolio : Portfolio
         The book.
     tables : mapping of str to ibis.Table
-        From `credit.data.tables.open_tables`, the main table among them.
+        From `credit.data.tables.open_tables`, the main table among them; all are checked.
     labelled : bool
         Whether the main table must have a target; if not, one that is there is neither judged nor kept.
 
@@ -73,9 +74,9 @@ def check(portfolio: Portfolio, tables: Mapping[str, Any], *, labelled: bool = T
         If there is any error; it lists all of them.
     """
     with step("Checking the contract") as checking:
-        judged = {name: _Judged(portfolio, name, table, labelled=labelled) for name, table in tables.items()}
+        judged = _judged(portfolio, tables, labelled=labelled)
         report = _report(portfolio, judged)
-        checking.rows = report.rows
+        checking.rows = sum(report.sizes.values())
     refuse(report.errors)
     _log(report)
     return Checked({name: table.typed for name, table in judged.items()}, report)
@@ -100,10 +101,10 @@ def screen(portfolio: Portfolio, tables: Mapping[str, Any]) -> Screened:
     Raises
     ------
     ContractError
-        If what is wrong is no single row's fault: a missing column, no rows, an error in another table.
+        If what is wrong is no single application's fault: a missing column, no rows, an error in another table.
     """
     with step("Screening the applications") as screening:
-        judged = {name: _Judged(portfolio, name, table, labelled=False) for name, table in tables.items()}
+        judged = _judged(portfolio, tables, labelled=False)
         report = _report(portfolio, judged)
         refuse([found for found in report.errors if found.table != portfolio.main or not found.rows])
         main = judged[portfolio.main]
@@ -116,9 +117,18 @@ def screen(portfolio: Portfolio, tables: Mapping[str, Any]) -> Screened:
     return Screened(typed | {portfolio.main: valid}, rejected, report)
 
 
+def _judged(portfolio: Portfolio, tables: Mapping[str, Any], *, labelled: bool) -> "dict[str, _Judged]":
+    return {name: _Judged(portfolio, name, table, labelled=labelled) for name, table in tables.items()}
+
+
 def _report(portfolio: Portfolio, judged: "Mapping[str, _Judged]") -> Report:
-    found = tuple(violation for table in judged.values() for violation in table.violations())
-    return Report(portfolio.main, judged[portfolio.main].rows, found)
+    found: list[Violation] = []
+    for table in judged.values():
+        found += table.violations()
+        parent = judged.get(table.spec.parent or "")
+        if parent:
+            found += table.orphans(parent)
+    return Report(portfolio.main, {name: table.rows for name, table in judged.items()}, tuple(found))
 
 
 def _log(report: Report) -> None:
@@ -134,22 +144,26 @@ class _Judged:
         self.columns = promised(self.spec, labelled)
         present = {name: column for name, column in self.columns.items() if name in table.columns}
         self.judgements = {name: judge(column, table[name]) for name, column in present.items()}
-        self.counts = self._count()
-        self.rows = self.counts["rows"]
-        self.values = {name: one.typed for name, one in self.judgements.items()}
+        self.cells = {name: one.typed for name, one in self.judgements.items()}
         for key in (column for column in present.values() if column.role == "key"):
-            if key.type != "category" or not self.counts[f"text {key.name}"]:
-                self.values[key.name] = self.values[key.name].try_cast("int64")
+            if key.type != "category" or not self.counts.get(f"text {key.name}"):
+                self.cells[key.name] = self.cells[key.name].try_cast("int64")
+
+    @property
+    def rows(self) -> int:
+        """How many there are."""
+        return self.counts["rows"]
 
     @property
     def typed(self) -> Any:
         """The table with its final columns."""
-        return self.table.select(**self.values)
+        return self.table.select(**self.cells)
 
     def violations(self) -> Iterator[Violation]:
         """Yield what is wrong, column by column in the contract's order."""
         if not self.rows:
-            yield self._violation("", "no rows")
+            # An applicant may have no history, but there is no application without a row.
+            yield self._violation("", "no rows", severity="error" if self.spec.name == self.portfolio.main else "warn")
         known = {ROW, *self.spec.columns, *self.columns}
         unknown = [name for name in self.table.columns if name not in known]
         for name, column in self.columns.items():
@@ -157,17 +171,29 @@ class _Judged:
                 yield self._missing(column, unknown)
             elif self.counts[f"broken {name}"]:
                 yield from self._first(name, self._faults(name))
-        if self.spec.key and self.judgements.keys() >= set(self.spec.key):
-            yield from self._first(", ".join(self.spec.key), self._duplicates())
+        key, given = self.spec.key, self.judgements.keys() >= set(self.spec.key)
+        if key and given and may_repeat(self._keys(), key, self.spec.time):
+            yield from self._first(", ".join(key), self._duplicates())
         if "defaults" in self.counts and self.rows:
             yield from self._outcomes()
         if self.spec.columns:
             for name in unknown:
                 yield self._violation(name, "unknown column", severity="warn")
 
+    def orphans(self, parent: "_Judged") -> Iterator[Violation]:
+        """Yield what is to be said of rows that name a parent who is not there."""
+        name, key = str(self.spec.parent_key), parent.spec.key
+        if name not in self.cells or len(key) != 1 or key[0] not in parent.cells:
+            return
+        children = self.table.select(row=self.table[ROW], owner=self.cells[name])
+        lost = orphans(children, parent.table.select(owner=parent.cells[key[0]]))
+        faults = lost.select("row", rule=ibis.literal("no parent"), value="owner")
+        where, remedy = f"in {parent.spec.name}", REMEDIES["no parent"]
+        yield from self._first(name, faults, severity="warn", allowed=where, remedy=remedy)
+
     def rejected(self) -> pd.DataFrame:
         """Return a line for each error of a row, with the row's number and key."""
-        key = self.values[self.portfolio.key]
+        key = self.cells[self.portfolio.key]
         broken = [name for name in self.judgements if self.counts[f"broken {name}"]]
         lines = [self._faults(name).filter(ibis._.rule.notin(_tolerated(self.columns[name]))) for name in broken]
         faults = ibis.union(self._duplicates(), *lines)
@@ -178,16 +204,17 @@ class _Judged:
 
     def without(self, rows: Sequence[int]) -> Any:
         """Return the typed table without some rows."""
-        numbered = self.table.select(ROW, **self.values)
+        numbered = self.table.select(ROW, **self.cells)
         bad = ibis.memtable({ROW: list(rows)}, schema={ROW: "int64"})
         return numbered.anti_join(bad, ROW).drop(ROW)
 
-    def _count(self) -> dict[str, int]:
-        """Count what is broken, where, in one scan of the table."""
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """What is broken, where, counted in one scan of the table."""
         counts = {"rows": self.table.count()}
         for name, one in self.judgements.items():
             counts[f"broken {name}"] = one.rule.count()
-            if one.column.role == "key":
+            if one.column.role == "key" and one.typed.type().is_string():
                 counts[f"text {name}"] = is_text(one.typed).sum()
             if one.column.role == "target":
                 counts |= {"defaults": (one.typed == 1).sum(), "without": (one.typed == 0).sum()}
@@ -200,12 +227,13 @@ class _Judged:
         row, column = self.table[ROW], ibis.literal(name)
         return self.table.select(row=row, column=column, rule=one.rule, value=one.found).drop_null("rule")
 
+    def _keys(self) -> Any:
+        return self.table.select(ROW, **{name: self.cells[name] for name in self.spec.key})
+
     def _duplicates(self) -> Any:
         """Select each row that shares its key with another."""
         key = self.spec.key
-        keys = self.table.select(ROW, **{name: self.values[name] for name in key}).drop_null(key)
-        shared = keys.group_by(key).aggregate(__times__=ibis._.count()).filter(ibis._["__times__"] > 1)
-        twice = keys.semi_join(shared, key)
+        twice = duplicates(self._keys(), key)
         return twice.select(
             row=twice[ROW],
             column=ibis.literal(", ".join(key)),
@@ -213,25 +241,23 @@ class _Judged:
             value=ibis.literal(", ").join([twice[name].cast("string") for name in key]),
         )
 
-    def _first(self, name: str, faults: Any) -> Iterator[Violation]:
+    def _first(self, name: str, faults: Any, **known: Any) -> Iterator[Violation]:
         """Yield a violation for each rule broken, with the first rows that break it."""
-        by_rule = {"times": ibis._.count().over(group_by="rule")}
-        by_rule["place"] = ibis.row_number().over(group_by="rule", order_by="row")
-        ranked = faults.mutate(**by_rule).filter(ibis._.place < KEPT).order_by("rule", "row")
         column = self.columns.get(name)
-        for rule, group in groupby(ranked.to_pyarrow().to_pylist(), key=itemgetter("rule")):
-            first = list(group)
+        counts = faults.group_by("rule").aggregate(times=ibis._.count()).order_by("rule")
+        for rule, times in counts.to_pyarrow().to_pandas().itertuples(index=False):
+            lowest = faults.filter(ibis._.rule == rule).order_by("row").limit(KEPT)
+            first = lowest.select("row", "value").to_pyarrow().to_pylist()
             reaction = severity(column, rule) if column else "error"
-            yield self._violation(
-                name,
-                rule,
-                count=first[0]["times"],
-                rows=tuple(cell["row"] for cell in first),
-                values=tuple(_short(cell["value"]) for cell in first),
-                severity=reaction,
-                remedy=DONE.get(reaction, REMEDIES[rule]),
-                allowed=allowed(column, rule) if column else "",
-            )
+            usual = {
+                "count": times,
+                "rows": tuple(cell["row"] for cell in first),
+                "values": tuple(_short(cell["value"]) for cell in first),
+                "severity": reaction,
+                "remedy": DONE.get(reaction, REMEDIES[rule]),
+                "allowed": allowed(column, rule) if column else "",
+            }
+            yield self._violation(name, rule, **(usual | known))
 
     def _missing(self, column: Column, unknown: Sequence[str]) -> Violation:
         """Report a column that is not there, and the one that may be meant."""

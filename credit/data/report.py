@@ -19,6 +19,7 @@ REMEDIES = {
     "unknown column": "it is not used; describe it in the portfolio, or drop it",
     "missing key": "give every row its key",
     "duplicated key": "keep one row for each key",
+    "no parent": "they count for no applicant",
     "missing value": "fill the cells in, or set missing = true for this column",
     "sentinel": "leave the cells empty",
     "not a number": CELL,
@@ -81,11 +82,26 @@ class Violation:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found; `table` and `rows` are the main table's."""
+    """What was found.
+
+    Attributes
+    ----------
+    table : str
+        The main table.
+    sizes : dict of str to int
+        Rows of each table that was checked.
+    violations : tuple of Violation
+        By table, in the order of its columns.
+    """
 
     table: str
-    rows: int
+    sizes: dict[str, int]
     violations: tuple[Violation, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the main table."""
+        return self.sizes[self.table]
 
     @property
     def errors(self) -> tuple[Violation, ...]:

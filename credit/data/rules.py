@@ -146,9 +146,7 @@ def _category(column: Column, value: Any, found: Any) -> tuple[Any, Rules]:
     level = found
     if column.levels:
         text = value.cast("string")
-        # Only where a known value is a number can another way to write it be meant.
-        numeric = any(_is_number(word) for word in (*column.levels, *column.sentinels))
-        level = text.isin(column.levels).ifelse(text, found) if numeric else text
+        level = text.isin((*column.levels, *column.sentinels)).ifelse(text, found)
     rules = _absence(column, level, level)
     if column.levels:
         rules.append(("unknown level", ~level.isin(column.levels)))
@@ -159,6 +157,8 @@ def _key(column: Column, value: Any, found: Any) -> tuple[Any, Rules]:
     if column.type == "category":
         return found, [("missing key", _absent(column, found, found))]
     number, rules = _number(replace(column, sentinels=(), missing=True), value, found)
+    if value.type().is_signed_integer():
+        return value.cast("int64"), [("missing key", _absent(column, number, value)), *rules]
     integer = (number % 1 == 0) & found.try_cast("int64").notnull()
     rules = [("missing key", _absent(column, number, value)), *rules, ("not an integer", ~integer)]
     return ibis.cases((integer, found)), rules

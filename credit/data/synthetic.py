@@ -6,9 +6,8 @@ how they were found is told in docs/decisions.
 """
 
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -17,62 +16,80 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from credit.console import progress
+from credit.data import synthetic_history
 from credit.data.synthetic_application import Draw, application, probability_of_default
+from credit.data.synthetic_files import FORMATS, MARKER, plain, put, refuse_foreign_files, rows_written
+from credit.data.synthetic_history import FIRST_ID, Past
 from credit.errors import ConfigError, DataError
 
-__all__ = ["FORMATS", "MARKER", "Synthetic", "generate", "write"]
+__all__ = ["FORMATS", "MAIN", "MARKER", "TABLES", "Synthetic", "generate", "rows_written", "write"]
 
-GENERATOR = 1  # raise it whenever the same seed gives other rows
-FORMATS = {"parquet": pyarrow.parquet.ParquetWriter, "csv": pyarrow.csv.CSVWriter}
-MARKER = "SYNTHETIC.txt"
-STEM = "application_train"
-PARTIAL = ".partial"  # ending of a file that is not complete
-BLOCK = 20_000  # clients drawn at once, each block from its own stream: memory stays bounded
-FIRST_ID = 100_002
+GENERATOR = 2  # raise it whenever the same seed gives other rows
+MAIN = "application_train"
+TABLES = (MAIN, *synthetic_history.TABLES)
+BLOCK = 20_000  # clients drawn at once, each block from its own streams: memory stays bounded
+CHUNK = 1_000  # clients whose histories are drawn at once
 FEWEST, MOST = 100, 10_000_000
 
 
 @dataclass(frozen=True)
 class Synthetic:
-    """A generated book: the application table and, for each of its rows, the true probability of default."""
+    """A generated book.
+
+    Attributes
+    ----------
+    application : DataFrame
+        Kaggle's 122 columns in Kaggle's order and types.
+    probability : array (clients,)
+        For each application the true probability of default.
+    tables : dict of str to DataFrame
+        The history tables asked for.
+    """
 
     application: pd.DataFrame
     probability: NDArray[np.float64]
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
-def generate(clients: int, seed: int = 7, facts: Path | None = None) -> Synthetic:
+@dataclass(frozen=True)
+class _Block:
+    """Some clients: their tables, and their true probabilities of default."""
+
+    tables: dict[str, pa.Table]
+    probability: NDArray[np.float64]
+
+
+def generate(clients: int, seed: int = 7, facts: Path | None = None, tables: Collection[str] = ()) -> Synthetic:
     """Draw a book of clients with their applications, outcomes and true probabilities of default.
 
-    The same seed gives the same rows; a larger book begins with the rows of the smaller one.
+    The same seed gives the same rows; a larger book begins with the rows of the smaller one, in every table.
 
     Parameters
     ----------
     clients : int
-        Number of rows, from 100 to 10,000,000.
+        How many, from 100 to 10,000,000.
     seed : int, default 7
         Seed of the random streams, 0 or more.
     facts : Path, optional
         File of measured facts; the Home Credit portfolio's by default.
-
-    Returns
-    -------
-    Synthetic
-        `application` has Kaggle's 122 columns in Kaggle's order and types; `probability` (clients,).
+    tables : collection of str, optional
+        History tables to draw as well, names of `TABLES`; none by default.
 
     Raises
     ------
     ConfigError
-        If `clients` or `seed` is out of range, or the file of facts cannot be read.
+        If an argument is out of range, or the file of facts cannot be read.
     """
-    blocks = list(_blocks(clients, seed, facts))
-    application = pd.concat([block.application for block in blocks], ignore_index=True)
-    return Synthetic(application, np.concatenate([block.probability for block in blocks]))
+    blocks = list(_blocks(clients, seed, facts, (MAIN, *tables)))
+    frames = {
+        name: pa.concat_tables([block.tables[name] for block in blocks]) for name in dict.fromkeys((MAIN, *tables))
+    }
+    found = {name: plain(frame).to_pandas() for name, frame in frames.items()}
+    return Synthetic(found.pop(MAIN), np.concatenate([block.probability for block in blocks]), found)
 
 
 def write(
@@ -81,10 +98,11 @@ def write(
     seed: int = 7,
     format: str = "parquet",  # noqa: A002
     facts: Path | None = None,
+    tables: Collection[str] = TABLES,
 ) -> list[Path]:
-    """Stream a book into a folder: `application_train.<format>` and a marker that says it is synthetic.
+    """Stream a book into a folder: a file for each table, `<table>.<format>`, and a marker that says it is synthetic.
 
-    A file gets its name when it is complete, so a killed run leaves no half file under it.
+    Files get their names when all are complete, so a killed run leaves no half file under them.
 
     Parameters
     ----------
@@ -93,6 +111,8 @@ def write(
     clients, seed, facts
         As for `generate`.
     format : {"parquet", "csv"}
+    tables : collection of str
+        Which tables to write; by default all of `TABLES`.
 
     Returns
     -------
@@ -108,25 +128,21 @@ def write(
     """
     if format not in FORMATS:
         raise ConfigError(f"format {format!r}: not a format of a synthetic book; give one of {', '.join(FORMATS)}.")
-    blocks = _blocks(clients, seed, facts)
+    tables = tuple(tables)
+    blocks = _blocks(clients, seed, facts, tables)
     folder = Path(out)
-    _refuse_foreign_files(folder)
-    table, marker, text = folder / f"{STEM}.{format}", folder / MARKER, _marker_text(clients, seed, format)
-    total = -(-clients // BLOCK)
+    refuse_foreign_files(folder, TABLES)
+    shown = progress(blocks, -(-clients // BLOCK), "Drawing blocks of clients")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not marker.exists() or marker.read_text(encoding="utf-8") != text:  # the marker never lies about a table
-            for ending in FORMATS:
-                (folder / f"{STEM}.{ending}").unlink(missing_ok=True)
-        _replace(marker, lambda path: path.write_text(text, encoding="utf-8"))
-        shown = progress(blocks, total, "Drawing blocks of clients")
-        _replace(table, lambda path: _stream(path, shown, FORMATS[format]))
+        return put(
+            folder, format, _book(clients, seed, format, tables), tables, TABLES, (block.tables for block in shown)
+        )
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror or error}); give another folder.") from error
-    return [table, marker]
 
 
-def _blocks(clients: int, seed: int, path: Path | None) -> Iterator[Synthetic]:
+def _blocks(clients: int, seed: int, path: Path | None, tables: Collection[str]) -> Iterator[_Block]:
     """Check the arguments now, draw the blocks when asked."""
     if not FEWEST <= clients <= MOST:
         raise ConfigError(
@@ -134,35 +150,71 @@ def _blocks(clients: int, seed: int, path: Path | None) -> Iterator[Synthetic]:
         )
     if seed < 0:
         raise ConfigError(f"seed = {seed}: a seed is 0 or more; give another.")
+    if unknown := set(tables) - set(TABLES):
+        raise ConfigError(f"table {min(unknown)!r}: a synthetic book has the tables {', '.join(TABLES)}; name those.")
     facts = _read(path) if path else _default()
-    return (_block(facts, seed, first, min(BLOCK, clients - first)) for first in range(0, clients, BLOCK))
+    return (_block(facts, seed, first, min(BLOCK, clients - first), tables) for first in range(0, clients, BLOCK))
 
 
-def _block(facts: Mapping[str, Any], seed: int, first: int, rows: int) -> Synthetic:
+def _stream(seed: int, *key: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+
+
+def _block(facts: Mapping[str, Any], seed: int, first: int, rows: int, tables: Collection[str]) -> _Block:
     """Clients `first` to `first + rows`; a whole block is drawn and cut, so that rows do not depend on how many."""
-    stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(first // BLOCK,)))
-    draw = Draw(facts, stream, BLOCK)
+    number = first // BLOCK
+    draw = Draw(facts, _stream(seed, number), BLOCK)
     columns = application(draw)
-    probability = probability_of_default(draw)
+    past = Past(facts, _stream(seed, number, 0), draw.z)
+    probability = probability_of_default(draw, past.news, past.spread)
     columns["SK_ID_CURR"] = FIRST_ID + first + np.arange(BLOCK)
     columns["TARGET"] = ndtr(draw.z["default"]) < probability
-    types = {name: fact["type"] for name, fact in facts["columns"].items()}
-    table = {name: pd.Series(columns[name][:rows], dtype=types.get(name, "int64")) for name in facts["order"]}
-    return Synthetic(pd.DataFrame(table), probability[:rows])
+    found: dict[str, pa.Table] = {}
+    if MAIN in tables:
+        types = {name: fact["type"] for name, fact in facts["columns"].items()}
+        frame = pd.DataFrame(
+            {name: pd.Series(columns[name][:rows], dtype=types.get(name, "int64")) for name in facts["order"]}
+        )
+        found[MAIN] = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    if set(tables) - {MAIN}:
+        found |= _histories(facts, seed, first, rows, past.z, tables)
+    return _Block(found, probability[:rows])
+
+
+def _histories(
+    facts: Mapping[str, Any], seed: int, first: int, rows: int, z: Mapping[str, Any], tables: Collection[str]
+) -> dict[str, pa.Table]:
+    """Draw the histories chunk by chunk; as with blocks, a whole chunk is drawn and cut."""
+    chunks = []
+    for start in range(0, rows, CHUNK):
+        key = (first // BLOCK, 1 + start // CHUNK)
+        streams = {name: _stream(seed, *key, place) for place, name in enumerate(synthetic_history.TABLES)}
+        latents = {name: values[start : start + CHUNK] for name, values in z.items()}
+        chunks.append(
+            synthetic_history.history(
+                facts["history"], streams, latents, first + start, min(CHUNK, rows - start), tables
+            )
+        )
+    return {name: pa.concat_tables([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    """Read a file of facts; the copula's lower triangle becomes the root of its correlation matrix."""
+    """Read a file of facts; lower triangles become the roots of correlation matrices."""
     try:
         facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        rows = facts["copula"]["correlation"]
-        lower = np.zeros((len(rows), len(rows)))
-        for number, row in enumerate(rows):
-            lower[number, : number + 1] = row
-        facts["copula"]["root"] = np.linalg.cholesky(lower + np.tril(lower, -1).T)
+        facts["copula"]["root"] = _root(facts["copula"]["correlation"])
+        facts["history"]["root"] = _root(facts["history"]["correlation"])
+        facts["history"]["grid"] = ndtri(np.clip(facts["probabilities"], 1e-5, 1 - 1e-5))
     except (OSError, ValueError, KeyError, TypeError, np.linalg.LinAlgError) as error:
         raise ConfigError(f"{path}: not a file of facts for a synthetic book ({error}); restore it.") from error
     return facts
+
+
+def _root(rows: list[list[float]]) -> NDArray[np.float64]:
+    lower = np.zeros((len(rows), len(rows)))
+    for number, row in enumerate(rows):
+        lower[number, : number + 1] = row
+    return np.asarray(np.linalg.cholesky(lower + np.tril(lower, -1).T))
 
 
 @lru_cache(maxsize=1)
@@ -171,43 +223,9 @@ def _default() -> Mapping[str, Any]:
         return _read(path)
 
 
-def _refuse_foreign_files(folder: Path) -> None:
-    """Refuse a folder with anything but an earlier synthetic book, which may be replaced."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise DataError(f"{folder}: is a file, a book is written into a folder; give another path.")
-    ours = {MARKER, *(f"{STEM}.{ending}" for ending in FORMATS)}
-    found = sorted(path.name for path in folder.iterdir() if path.name not in ours and path.suffix != PARTIAL)
-    marked = (folder / MARKER).exists()
-    if found or (not marked and any((folder / name).exists() for name in ours)):
-        other = found[0] if found else "an application table without the marker " + MARKER
-        raise DataError(f"{folder}: holds {other}, a synthetic book replaces only an earlier one; give another folder.")
-
-
-def _replace(path: Path, fill: Callable[[Path], object]) -> None:
-    """Fill a temporary file beside `path`, then give it its name in one move; two processes may do so at once."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
-    try:
-        fill(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _stream(path: Path, blocks: Iterable[Synthetic], writer: type[Any]) -> None:
-    """Write block after block; in CSV text is quoted and a missing value empty."""
-    sink = None
-    for block in blocks:
-        table = pa.Table.from_pandas(block.application, preserve_index=False).replace_schema_metadata(None)
-        sink = sink or writer(path, table.schema)
-        sink.write_table(table)
-    if sink:
-        sink.close()
-
-
-def _marker_text(clients: int, seed: int, format: str) -> str:  # noqa: A002
+def _book(clients: int, seed: int, format: str, tables: Collection[str]) -> str:  # noqa: A002
     return (
         "Synthetic data: no row belongs to a real person, no result on it says anything about a real loan book.\n"
         f"generator: credit.data.synthetic, version {GENERATOR}\nclients: {clients}\nseed: {seed}\nformat: {format}\n"
+        f"tables: {', '.join(tables)}\n"
     )

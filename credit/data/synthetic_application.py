@@ -136,11 +136,20 @@ def application(draw: Draw) -> Rows:
     return {name: values for part in parts for name, values in part(draw).items()}
 
 
-def probability_of_default(draw: Draw) -> NDArray[np.float64]:
-    """Compute each client's true probability of default from the drawn columns: Phi(w'x + sum_k c_k x_a x_b - t).
+def probability_of_default(draw: Draw, news: Array, spread: float) -> NDArray[np.float64]:
+    """Compute each client's true probability of default: Phi(sqrt(1 + spread^2) (w'x + sum_k c_k x_a x_b - t) + news).
 
-    x is what the columns show of the latents, so p is known to whoever knows the application, the weights w
-    and the products c.
+    x is what the columns show of the latents.  The news is normal and independent of them, so who knows the
+    application alone, the weights w and the products c, knows the probability Phi(w'x + sum_k c_k x_a x_b - t).
+
+    Parameters
+    ----------
+    draw : Draw
+        The drawn applications.
+    news : array (rows,)
+        What the client's history tells beyond the application.
+    spread : float
+        Standard deviation of the news.
     """
     risk, seen = draw.facts["risk"], draw.seen
     score = np.zeros(len(draw.z["default"]))
@@ -148,7 +157,7 @@ def probability_of_default(draw: Draw) -> NDArray[np.float64]:
         score += weight * seen[name]
     for first, second, weight in risk["products"]:
         score += weight * seen[first] * seen[second]
-    return np.asarray(ndtr(score - risk["threshold"]), dtype=np.float64)
+    return np.asarray(ndtr(np.sqrt(1 + spread**2) * (score - risk["threshold"]) + news), dtype=np.float64)
 
 
 def _missing(values: Array, gone: Array) -> Array:

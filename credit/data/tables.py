@@ -1,39 +1,61 @@
 """The only reader of raw rows: files, databases -> Ibis tables on one DuckDB; judges form, never values."""
 
 import hashlib
+import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import duckdb
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from credit.console import step
-from credit.data import database
-from credit.data.files import ROW, SUFFIXES, File, check_names, stem
-from credit.errors import DataError
+from credit.console import log, step
+from credit.data.files import ROW, check_names
+from credit.data.places import Part, held, locate
+from credit.errors import ConfigError, DataError
 from credit.portfolio import Portfolio, Table
 
-__all__ = ["ROW", "fingerprint", "open_tables"]
+__all__ = ["ROW", "fingerprint", "open_tables", "present"]
+
+#: How an amount of memory is written.
+MEMORY = r"[0-9]+(\.[0-9]+)? ?([KMGT]i?)?B"
 
 
-class Part(Protocol):
-    """Something that holds rows of one table: a file, or a database's table."""
+def present(portfolio: Portfolio, source: str | Path, *, labelled: bool = True) -> tuple[str, ...]:
+    """Name the tables that a source holds: the main table and the history that is there; log what is not.
 
-    def parquet(self, target: Path) -> Path:
-        """Return a Parquet file with these rows: `target`, unless they are in one already."""
+    Parameters
+    ----------
+    portfolio, source, labelled
+        As for `open_tables`.
 
-    def content(self) -> Iterator[bytes]:
-        """Yield what a fingerprint is made of."""
+    Returns
+    -------
+    tuple of str
+        The main table first, whether it is there or not, then each history table that the portfolio describes
+        with columns, that has its files or relations, and whose parent is named here too.
+    """
+    main = portfolio.main
+    there = held(portfolio, source, labelled)
+    absent = [name for name, table in portfolio.tables.items() if table.columns and name not in there]
+    if absent:
+        log.info("Not given, so left out: %s", ", ".join(absent))
+    return tuple(sorted(there, key=[main, *portfolio.tables].index))
 
 
 def open_tables(
-    portfolio: Portfolio, source: str | Path, *, labelled: bool = True, names: Sequence[str] | None = None
+    portfolio: Portfolio,
+    source: str | Path,
+    *,
+    labelled: bool = True,
+    names: Sequence[str] | None = None,
+    memory: str | None = None,
+    threads: int | None = None,
 ) -> dict[str, Any]:
     """Open a portfolio's tables where they lie, as lazy Ibis tables on one in-process DuckDB connection.
 
@@ -51,7 +73,11 @@ def open_tables(
     labelled : bool
         Whether to open the main table's rows with a target, or those without.
     names : sequence of str, optional
-        Tables to open; the main table by default.
+        Tables to open; by default those that are `present`.
+    memory : str, optional
+        What DuckDB may use, as "4GB"; the rest goes to temporary files. By default its own limit holds.
+    threads : int, optional
+        On how many it works; by default on as many as there are cores.
 
     Returns
     -------
@@ -60,14 +86,17 @@ def open_tables(
 
     Raises
     ------
+    ConfigError
+        If `memory` is no amount of memory, or `threads` is no number of threads.
     DataError
         If something is missing, ambiguous, damaged, not UTF-8, ragged or without rows; the message names it.
     ServiceError
         If a database does not answer.
     """
-    connection, scratch = _connect()
+    connection, scratch = _connect(memory, threads)
+    names = present(portfolio, source, labelled=labelled) if names is None else names
     tables = {}
-    for name, parts in _locate(portfolio, source, labelled, names).items():
+    for name, parts in locate(portfolio, source, labelled, names).items():
         with step(f"Reading {', '.join(map(str, parts))}") as reading:
             reading.rows = _view(connection, scratch, portfolio.tables[name], parts)
         tables[name] = connection.table(name)
@@ -91,8 +120,10 @@ def fingerprint(
     str
         64 hexadecimal digits.
     """
+    if names is None:
+        names = sorted({portfolio.main, *held(portfolio, source, labelled)})
     whole = hashlib.sha256()
-    for name, parts in sorted(_locate(portfolio, source, labelled, names).items()):
+    for name, parts in sorted(locate(portfolio, source, labelled, names).items()):
         for part in parts:
             rows = hashlib.sha256()
             for block in part.content():
@@ -101,11 +132,20 @@ def fingerprint(
     return whole.hexdigest()
 
 
-def _connect() -> tuple[Any, Path]:
+def _connect(memory: str | None, threads: int | None) -> tuple[Any, Path]:
     """Start a DuckDB that fetches no extension; its folder for temporary files goes when it goes."""
+    limits: dict[str, Any] = {}
+    if memory is not None:
+        if not re.fullmatch(MEMORY, memory, re.IGNORECASE):
+            raise ConfigError(f"memory '{memory}': no amount of memory; write a number and a unit, such as 4GB.")
+        limits["memory_limit"] = memory
+    if threads is not None:
+        if threads < 1:
+            raise ConfigError(f"threads {threads}: must be 1 or more; leave it out for all cores.")
+        limits["threads"] = threads
     scratch = tempfile.mkdtemp(prefix="credit-")
     connection = ibis.duckdb.connect(
-        temp_directory=scratch, autoinstall_known_extensions=False, autoload_known_extensions=False
+        temp_directory=scratch, autoinstall_known_extensions=False, autoload_known_extensions=False, **limits
     )
     weakref.finalize(connection, shutil.rmtree, scratch, ignore_errors=True)
     return connection, Path(scratch)
@@ -155,6 +195,8 @@ def _scan(connection: Any, part: Part, file: Path) -> None:
     """Unpack every page of a Parquet file once: damage shows here, and not in the middle of later work."""
     try:
         connection.raw_sql(f"SELECT bit_xor(hash(COLUMNS(*))) FROM read_parquet({_literal(file)})").fetchall()  # noqa: S608
+    except duckdb.OutOfMemoryException as error:
+        raise ConfigError(f"{part}: more memory is needed than is allowed, merely to read it; allow more.") from error
     except duckdb.Error as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"{part}: the Parquet file is damaged ({reason}); copy or download it again.") from error
@@ -164,70 +206,3 @@ def _literal(file: Path) -> str:
     """Quote a path for SQL, and what DuckDB would take for a wildcard in it."""
     plain = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(file))
     return "'" + plain.replace("'", "''") + "'"
-
-
-def _locate(
-    portfolio: Portfolio, source: str | Path, labelled: bool, names: Sequence[str] | None
-) -> dict[str, Sequence[Part]]:
-    """Find what holds each table's rows."""
-    tables = [portfolio.tables[name] for name in names or (portfolio.main,)]
-    path = Path(source)
-    if "://" in str(source) or path.suffix.lower() in database.SUFFIXES:
-        opened = database.Database(source)
-        return {table.name: _relations(opened, table, labelled) for table in tables}
-    if path.is_dir():
-        return {table.name: _files(path, table, labelled) for table in tables}
-    if not path.exists():
-        raise DataError(f"{path}: nothing is there; give a folder, a file, or the URL of a database.")
-    if stem(path) is None:
-        known = ", ".join((*SUFFIXES, *database.SUFFIXES))
-        raise DataError(f"{path}: files of this kind are not read (read are: {known}); convert it to one of them.")
-    others = [table.name for table in tables if table.name != portfolio.main]
-    if others:
-        raise DataError(
-            f"{path}: one file holds only the table '{portfolio.main}', but {', '.join(others)} is asked for "
-            "too; give the folder that holds the files of all tables."
-        )
-    return {portfolio.main: [File(path)]}
-
-
-def _stems(table: Table, labelled: bool) -> tuple[str, ...]:
-    """Choose the files; a table with none of its own for unlabelled rows has the same for both."""
-    return table.files if labelled or not table.unlabelled else table.unlabelled
-
-
-def _files(folder: Path, table: Table, labelled: bool) -> list[Part]:
-    files = sorted(file for file in folder.iterdir() if file.is_file() and stem(file))
-    found: list[Part] = []
-    for wanted in _stems(table, labelled):
-        matching = [file for file in files if stem(file) == wanted]
-        if not matching:
-            seen = ", ".join(file.name for file in files) or "no CSV or Parquet file"
-            raise DataError(
-                f"{folder}: no file for the table '{table.name}', expected {wanted} with one of the suffixes "
-                f"{', '.join(SUFFIXES)}, but the folder holds {seen}; put the file there, or give its path."
-            )
-        if len(matching) > 1:
-            names = ", ".join(file.name for file in matching)
-            raise DataError(
-                f"{folder}: {len(matching)} files for {wanted} ({names}), and no rule says which one counts; "
-                "keep one of them there."
-            )
-        found.append(File(matching[0]))
-    return found
-
-
-def _relations(opened: database.Database, table: Table, labelled: bool) -> list[Part]:
-    stems = _stems(table, labelled)
-    choices = [choice for choice in dict.fromkeys((stems, (table.name,))) if opened.names.issuperset(choice)]
-    if not choices:
-        raise DataError(
-            f"{opened}: no table {' and '.join(stems)}, nor {table.name} (there are: "
-            f"{', '.join(sorted(opened.names)) or 'none'}); rename a table, or make a view of that name."
-        )
-    if len(choices) > 1:
-        raise DataError(
-            f"{opened}: both {' and '.join(stems)} and {table.name} are there, and no rule says which one "
-            "counts; rename one of them."
-        )
-    return [database.Relation(opened, name, table.key) for name in choices[0]]

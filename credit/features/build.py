@@ -1,20 +1,25 @@
-"""One Parquet row of features per applicant, addressed by its content; knows no model and no split."""
+"""Tables -> one Parquet row of features per applicant, addressed by its content; knows no model and no split."""
 
 import hashlib
 import json
-import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import ibis
 import pandas as pd
-import pyarrow.parquet as pq
 
-from credit.features.dictionary import Feature, definitions
+from credit.console import step
+from credit.errors import DataError
+from credit.features.dictionary import Feature, closure, definitions
+from credit.features.engine import DUCKDB, Engine
+from credit.features.history import fold
 from credit.portfolio import Group, Portfolio
 
-__all__ = ["FeatureSet", "build", "express", "load"]
+__all__ = ["FeatureSet", "address", "build", "express", "load"]
+
+FEATURES, AUDIT, MANIFEST = "features.parquet", "audit.parquet", "features.json"
 
 
 @dataclass(frozen=True)
@@ -31,67 +36,82 @@ class FeatureSet:
         Applicants.
     digest : str
         SHA-256 of the data's fingerprint and the feature definitions.
+    tables : tuple of str
+        The tables that were given; features of any other are not there.
     """
 
     features: str
     audit: str
     rows: int
     digest: str
+    tables: tuple[str, ...]
 
 
-def express(portfolio: Portfolio, table: Any, features: tuple[Feature, ...]) -> Any:
-    """Select the key, the target where there is one, and every feature, from the typed main table.
+def express(portfolio: Portfolio, tables: Mapping[str, Any], features: Sequence[Feature]) -> Any:
+    """Select the key, the target where there is one, and every feature.
 
     Parameters
     ----------
     portfolio : Portfolio
         The book.
-    table : ibis.Table
-        Typed by the contract: numbers are floats, categories are strings, what is missing is NULL.
-    features : tuple of Feature
+    tables : mapping of str to ibis.Table
+        Typed by the contract: numbers are floats, categories are strings, what is missing is NULL.  All tables that
+        the features are made of.
+    features : sequence of Feature
         What to compute.
 
     Returns
     -------
     ibis.Table
-        One row per applicant.
+        One row per applicant of the main table.
     """
-    kept = [name for name in (portfolio.key, portfolio.target) if name in table.columns]
-    return table.select(*kept, **{feature.name: _finite(feature) for feature in features})
+    folded = {name: fold(portfolio, tables, name, own) for name, own in _by_table(features).items()}
+    return _joined(portfolio, tables[portfolio.main], folded, features)
 
 
-def build(portfolio: Portfolio, tables: dict[str, Any], workspace: Path, fingerprint: str) -> FeatureSet:
-    """Compute every feature once per content, and write it whole or not at all.
+def build(
+    portfolio: Portfolio, tables: Mapping[str, Any], out: str | Path, fingerprint: str, engine: Engine = DUCKDB
+) -> FeatureSet:
+    """Compute every feature that the tables allow, once per content, and write all of it or nothing.
 
     Parameters
     ----------
     portfolio : Portfolio
         The book.
-    tables : dict of str to ibis.Table
+    tables : mapping of str to ibis.Table
         What the contract returned.
-    workspace : Path
-        The folder that keeps feature sets.
+    out : str or Path
+        The folder for the feature set; an older one there is replaced.
     fingerprint : str
         The data's digest, from `credit.data.tables.fingerprint`.
+    engine : Engine
+        Where the tables live and what writes them.
 
     Returns
     -------
     FeatureSet
-        Existing files where data and definitions are unchanged.
+        Of the files that are there already where data and definitions are unchanged.
     """
-    features = definitions(portfolio)
-    digest = _digest(portfolio, features, fingerprint)
-    folder = workspace / "features" / digest[:16]
-    table = tables[portfolio.main]
-    wanted = {
-        "features.parquet": express(portfolio, table, features),
-        "audit.parquet": table.select(portfolio.key, **{g.name: _band(g) for g in portfolio.groups}),
-    }
-    for name, expression in wanted.items():
-        if not (folder / name).exists():
-            _write(expression.order_by(portfolio.key), folder / name)
-    rows = pq.read_metadata(folder / "features.parquet").num_rows
-    return FeatureSet(str(folder / "features.parquet"), str(folder / "audit.parquet"), rows, digest)
+    features = definitions(portfolio, tables)
+    digest = address(portfolio, features, fingerprint)
+    found = _manifest(out, engine)
+    if found.get("digest") != digest:
+        engine.clear(engine.place(out, MANIFEST))
+        rows = _write(portfolio, tables, features, out, engine)
+        found = {"digest": digest, "rows": rows, "tables": list(tables)}
+        found["features"] = {feature.name: feature.digest for feature in features}
+        engine.write_text(json.dumps(found, indent=1), engine.place(out, MANIFEST))
+    places = (engine.place(out, FEATURES), engine.place(out, AUDIT))
+    return FeatureSet(*places, found["rows"], digest, tuple(found["tables"]))
+
+
+def address(portfolio: Portfolio, features: Sequence[Feature], fingerprint: str) -> str:
+    """Digest the data, what the contract does to them, and what is computed from them: SHA-256."""
+    used = {portfolio.main, *(name for feature in features for name in feature.tables)}
+    columns = {name: {key: asdict(c) for key, c in portfolio.tables[name].columns.items()} for name in sorted(used)}
+    groups = [asdict(group) for group in portfolio.groups]
+    meaning = [fingerprint, portfolio.key, columns, groups, [feature.digest for feature in features]]
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
 
 def load(path: str | Path, columns: list[str] | None = None, keys: tuple[str, list[Any]] | None = None) -> pd.DataFrame:
@@ -115,6 +135,54 @@ def load(path: str | Path, columns: list[str] | None = None, keys: tuple[str, li
     return pd.read_parquet(path, columns=columns, filters=filters).reset_index(drop=True)
 
 
+def _write(
+    portfolio: Portfolio, tables: Mapping[str, Any], features: Sequence[Feature], out: str | Path, engine: Engine
+) -> int:
+    """Fold one history table after the other, then join; the audit groups stay apart."""
+    main = tables[portfolio.main]
+    with engine.staging(out) as stage:
+        folded = {}
+        for name, own in _by_table(features).items():
+            with step(f"Folding {portfolio.tables[name].label.en.lower()}") as folding:
+                folded[name] = stage(fold(portfolio, tables, name, own), name)
+                folding.note = f"{len(own)} aggregates"
+        with step("Joining features") as joining:
+            joined = _joined(portfolio, main, folded, features)
+            joining.rows = engine.write(joined.order_by(portfolio.key), engine.place(out, FEATURES))
+            joining.note = f"{len(features)} features"
+    groups = main.select(portfolio.key, **{group.name: _band(group) for group in portfolio.groups})
+    return engine.write(groups.order_by(portfolio.key), engine.place(out, AUDIT))
+
+
+def _by_table(features: Sequence[Feature]) -> dict[str, list[Feature]]:
+    """Group the aggregates that the features are, or read, by their table."""
+    found: dict[str, list[Feature]] = {}
+    for feature in closure(features):
+        if feature.aggregate:
+            found.setdefault(feature.table, []).append(feature)
+    return found
+
+
+def _joined(portfolio: Portfolio, main: Any, folded: Mapping[str, Any], features: Sequence[Feature]) -> Any:
+    """Hang the aggregates on the applications; who has no rows has none of a table's values, but counts are 0."""
+    kept = [name for name in (portfolio.key, portfolio.target) if name in main.columns]
+    for table in folded.values():
+        main = main.left_join(table, portfolio.key).drop(f"{portfolio.key}_right")
+    counts = {f.name for f in closure(features) if f.aggregate and f.aggregate.how == "count"}
+    main = main.mutate(**{name: main[name].fill_null(0.0) for name in sorted(counts)})
+    return main.select(*kept, **{feature.name: _finite(feature) for feature in features})
+
+
+def _manifest(out: str | Path, engine: Engine) -> dict[str, Any]:
+    place = engine.place(out, MANIFEST)
+    text = engine.read_text(place)
+    try:
+        content: dict[str, Any] = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise DataError(f"{place}: not what a build writes ({error}); remove it and build again.") from error
+    return content
+
+
 def _finite(feature: Feature) -> Any:
     if feature.kind == "category":
         return feature.formula
@@ -133,21 +201,3 @@ def _band(group: Group) -> Any:
     pairs = zip(group.edges[1:], edges, edges[1:], strict=False)
     bands += [(value < edge, f"{low}-{high}") for edge, low, high in pairs]
     return ibis.cases(*bands, (value >= group.edges[-1], f"{edges[-1]}+"))
-
-
-def _digest(portfolio: Portfolio, features: tuple[Feature, ...], fingerprint: str) -> str:
-    """Digest the data, what the contract does to them, and what is computed from them."""
-    columns = {name: asdict(column) for name, column in portfolio.columns.items()}
-    groups = [asdict(group) for group in portfolio.groups]
-    meaning = [fingerprint, portfolio.key, columns, groups, [feature.digest for feature in features]]
-    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
-
-
-def _write(expression: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        expression.to_parquet(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -2,19 +2,23 @@
 
 import hashlib
 import importlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any, Literal
 
 from ibis import _
 
 from credit.errors import ConfigError, ModelError
+from credit.features.aggregates import Aggregate
 from credit.portfolio import Column, Label, Portfolio
 
-__all__ = ["Feature", "definitions", "derive", "select"]
+__all__ = ["WINDOWS", "Feature", "closure", "definitions", "derive", "needed", "over", "select"]
 
 Kind = Literal["number", "category"]
+#: Months before the application; 0 is all of history.
+WINDOWS = (0, 24, 12, 6, 3)
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,14 @@ class Feature:
     name : str
         The feature's name, unique in its portfolio.
     formula : ibis Deferred
-        The value from one row of `table`, such as ``_.AMT_CREDIT / _.AMT_ANNUITY.nullif(0)``.
+        The value from one row of the application joined with the aggregates of its history, such as
+        ``_.AMT_CREDIT / _.AMT_ANNUITY.nullif(0)``; an aggregate's is the column of its own name.
     label : Label
         Words for people, in English and French.
     concept : str
         The id of the concept that gathers features which say the same thing.
     table : str
-        The table it comes from.
+        The table it comes from; of a ratio between history and request, the history table.
     kind : {"number", "category"}
         How a model may read it.
     unit : str
@@ -43,6 +48,12 @@ class Feature:
         Whether an applicant can change it in this application.
     levels : tuple of str
         The known levels of a category.
+    aggregate : Aggregate, optional
+        What is computed from the applicant's rows of `table`; None where the formula says it all.
+    window : int
+        Months before the application that the aggregate looks back; 0 is all of history.
+    reads : tuple of Feature
+        The aggregates that the formula reads; filled in by `definitions`.
     """
 
     name: str
@@ -55,21 +66,34 @@ class Feature:
     monotone: int = 0
     actionable: bool = False
     levels: tuple[str, ...] = ()
+    aggregate: Aggregate | None = field(default=None, compare=False)
+    window: int = 0
+    reads: "tuple[Feature, ...]" = field(default=(), compare=False, repr=False)
 
     @property
     def digest(self) -> str:
-        """The first 16 hex digits of the SHA-256 of what the feature means: name, kind, formula, levels."""
-        meaning = "\n".join([self.name, self.kind, self.table, repr(self.formula), *self.levels])
+        """The first 16 hex digits of the SHA-256 of what the feature means, with all that it is made of."""
+        parts = [self.name, self.kind, self.table, repr(self.formula), *self.levels]
+        if self.aggregate:
+            parts += [self.aggregate.meaning, str(self.window)]
+        meaning = "\n".join([*parts, *(feature.digest for feature in self.reads)])
         return hashlib.sha256(meaning.encode()).hexdigest()[:16]
 
+    @property
+    def tables(self) -> frozenset[str]:
+        """The tables whose rows it is made of."""
+        return frozenset({self.table}).union(*(feature.tables for feature in self.reads))
 
-def definitions(portfolio: Portfolio) -> tuple[Feature, ...]:
+
+def definitions(portfolio: Portfolio, tables: Collection[str] | None = None) -> tuple[Feature, ...]:
     """List every feature of a portfolio: its columns first, then what its module derives from them.
 
     Parameters
     ----------
     portfolio : Portfolio
         The book; `portfolio.derived` names a module of this package that holds ``DERIVED``.
+    tables : collection of str, optional
+        Only features that can be computed from these tables; all by default.
 
     Returns
     -------
@@ -89,7 +113,41 @@ def definitions(portfolio: Portfolio) -> tuple[Feature, ...]:
             f"portfolio '{portfolio.name}': two features are called {', '.join(twice)}; "
             "a feature's name is unique; rename the column or the derived feature."
         )
-    return features
+    known = {feature.name: feature for feature in features if feature.aggregate}
+    linked = tuple(replace(feature, reads=_reads(feature, known)) for feature in features)
+    if tables is None:
+        return linked
+    return tuple(feature for feature in linked if set(needed(portfolio, [feature])) <= set(tables))
+
+
+def closure(features: Collection[Feature]) -> tuple[Feature, ...]:
+    """Return the features together with the aggregates that they read."""
+    read = [(part.name, part) for feature in features for part in feature.reads]
+    return tuple(dict([*read, *((feature.name, feature) for feature in features)]).values())
+
+
+def needed(portfolio: Portfolio, features: Collection[Feature]) -> tuple[str, ...]:
+    """Name the tables that features are made of, with those that lead from them to the main table.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        The book.
+    features : collection of Feature
+        Perhaps none.
+
+    Returns
+    -------
+    tuple of str
+        The main table first, then the others as the portfolio orders them.
+    """
+    found = {portfolio.main}
+    for name in set().union(*(feature.tables for feature in features)):
+        step = name
+        while step not in found:
+            found.add(step)
+            step = str(portfolio.tables[step].parent)
+    return (portfolio.main, *(name for name in portfolio.tables if name in found and name != portfolio.main))
 
 
 def select(portfolio: Portfolio, contract: Mapping[str, str]) -> tuple[Feature, ...]:
@@ -139,6 +197,38 @@ def derive(
 ) -> Feature:
     """Define a derived numeric feature in one line; see `Feature`."""
     return Feature(name, formula, Label(en, fr), concept, table, "number", unit, monotone, actionable)
+
+
+def over(
+    name: str,
+    aggregate: Aggregate,
+    en: str,
+    fr: str,
+    concept: str,
+    *,
+    table: str,
+    windows: tuple[int, ...] = (0,),
+    unit: str = "",
+    monotone: int = 0,
+) -> tuple[Feature, ...]:
+    """Define an aggregate of a history table in one line, as a feature for each window; see `Feature`."""
+    made = []
+    for window in windows:
+        full = f"{name}_{window}m" if window else name
+        since = Label(f", last {window} months", f", {window} derniers mois") if window else Label("", "")
+        label = Label(en + since.en, fr + since.fr)
+        made.append(
+            Feature(full, _[full], label, concept, table, "number", unit, monotone, aggregate=aggregate, window=window)
+        )
+    return tuple(made)
+
+
+def _reads(feature: Feature, known: Mapping[str, Feature]) -> tuple[Feature, ...]:
+    """Find the aggregates that a formula names; `_.name` or `_['name']` in its own words."""
+    if feature.aggregate:
+        return ()
+    names = re.findall(r"\b_(?:\.|\[')(\w+)", repr(feature.formula))
+    return tuple(known[name] for name in dict.fromkeys(names) if name in known)
 
 
 def _raw(column: Column, portfolio: Portfolio) -> Feature:

@@ -13,6 +13,7 @@ import ibis
 from ibis import _
 
 from credit.features.dictionary import Feature, derive
+from credit.features.home_credit_history import HISTORY
 
 __all__ = ["DERIVED"]
 
@@ -70,7 +71,7 @@ SCORE_SUM = reduce(add, [ibis.coalesce(_[name], 0.0) for name in SCORES])
 SCORE_MEAN = _over(SCORE_SUM, SCORE_COUNT)
 
 # fmt: off
-DERIVED: tuple[Feature, ...] = (
+APPLICATION: tuple[Feature, ...] = (
     # The request
     derive("credit_term", TERM, "Credit over annuity", "Crédit sur annuité", "credit_request", unit="months", actionable=True),
     derive("credit_to_goods", _over(_.AMT_CREDIT, _.AMT_GOODS_PRICE), "Credit over price of the goods", "Crédit sur prix du bien", "credit_request", unit="share", monotone=1, actionable=True),
@@ -117,3 +118,5 @@ DERIVED: tuple[Feature, ...] = (
     derive("circle_default_share", _over(_.DEF_30_CNT_SOCIAL_CIRCLE, _.OBS_30_CNT_SOCIAL_CIRCLE), "Share of acquaintances in arrears", "Part de l'entourage en retard de paiement", "social_circle", unit="share"),
 )
 # fmt: on
+
+DERIVED = (*APPLICATION, *HISTORY)

@@ -44,7 +44,7 @@ class Assessment:
     confusion, calibration, curve, scores, policies : DataFrame
         See `credit.evaluation`.
     references : DataFrame
-        The references on the same rows: ``model``, ``auc`` and ``cost`` with intervals, and the
+        The references, and the candidate that does without history, on the same rows: ``model``, ``auc`` and ``cost`` with intervals, and the
         scorer's ``saving`` against each, paired.
     groups : dict of str to DataFrame
         Rates and errors for each protected attribute.
@@ -160,7 +160,8 @@ def _references(
     thresholds = choice.leaderboard.set_index("candidate")["threshold"]
     rows = []
     for name, model in fitted.items():
-        if not model.candidate.reference:
+        without_history = model.candidate.features == "main" and name != choice.winner
+        if not (model.candidate.reference or without_history):
             continue
         p = model.predict(test)
         theirs = losses(y, p >= thresholds[name], portfolio.costs)

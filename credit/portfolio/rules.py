@@ -49,6 +49,9 @@ def broken(book: Portfolio) -> Broken:
         yield from _table(book, table)
         for column in table.columns.values():
             yield from _column(column, ("tables", table.name, "columns", column.name))
+            if table.name != book.main and column.role in ("target", "protected"):
+                where = ("tables", table.name, "columns", column.name, "role")
+                yield where, f"only a column of the main table '{book.main}' is {column.role}; choose another."
     if book.main in book.tables:
         yield from _main(book, book.tables[book.main])
         for at, group in enumerate(book.groups, start=1):

@@ -53,7 +53,8 @@ def score(scorer: Scorer, portfolio: Portfolio, source: str | Path, out: str | P
     portfolio : Portfolio
         The contract that it was trained under.
     source : str or Path
-        CSV, Parquet or whatever else `credit.data.tables.open_tables` reads; a target is ignored.
+        CSV, Parquet or whatever else `credit.data.tables.open_tables` reads, with every table that the model reads;
+        a target is ignored.
     out : str or Path
         ``.csv`` or ``.parquet``, one row per valid application in the order of the client id: the id,
         ``probability_of_default``, ``decision``, ``model_version``.  Rows that break the contract go to
@@ -76,10 +77,11 @@ def score(scorer: Scorer, portfolio: Portfolio, source: str | Path, out: str | P
     path = Path(out)
     if path.suffix not in WRITERS:
         raise ConfigError(f"--out {path}: the suffix is neither .csv nor .parquet; give one of the two.")
-    screened = contract.screen(portfolio, tables.open_tables(portfolio, source, labelled=False))
+    wanted = features.select(portfolio, scorer.contract)
+    names = features.needed(portfolio, wanted)
+    screened = contract.screen(portfolio, tables.open_tables(portfolio, source, labelled=False, names=names))
     with step("Scoring") as scoring:
-        wanted = features.select(portfolio, scorer.contract)
-        table = features.express(portfolio, screened.tables[portfolio.main], wanted).order_by(portfolio.key)
+        table = features.express(portfolio, screened.tables, wanted).order_by(portfolio.key)
         frame = table.to_pandas()
         decided = scorer.decide(frame)
         decided.insert(0, portfolio.key, frame[portfolio.key])

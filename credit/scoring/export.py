@@ -32,7 +32,7 @@ def export(
     portfolio : Portfolio
         The book.
     features : tuple of Feature
-        The same that the candidate was fitted on.
+        Those that the candidate was fitted on, perhaps among others.
     threshold : float
         Applicants at or above this probability are declined.
     sample : DataFrame
@@ -51,7 +51,7 @@ def export(
     if fitted.candidate.reference:
         raise ModelError(f"{fitted.candidate.name}: a reference is never registered; choose a LightGBM candidate.")
     meanings = {feature.name: feature.digest for feature in features}
-    kept = ordered(features)
+    kept = ordered(tuple(feature for feature in features if feature.name in fitted.features))
     prepare = fitted.pipeline[0].named_transformers_
     categories = [f.name for f in kept if f.kind == "category"]
     numbers = [f.name for f in kept if f.kind == "number"]

@@ -1,6 +1,7 @@
 """A candidate's name to a scikit-learn pipeline and its search space; fits nothing."""
 
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import chain
@@ -25,12 +26,14 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from credit.errors import ConfigError
+from credit.console import log
+from credit.errors import ConfigError, ModelError
 from credit.features import Feature
 from credit.portfolio import Label, Portfolio
 from credit.settings import Reader, hint
+from credit.training.selection import Selection
 
-__all__ = ["MISSING", "Candidate", "build", "candidates", "ordered"]
+__all__ = ["MISSING", "Candidate", "build", "candidates", "competing", "ordered", "read_by"]
 
 MISSING = "(missing)"
 
@@ -45,6 +48,7 @@ class Candidate:
     missing: Literal["native", "impute"] = "native"
     weighted: bool = False
     monotone: bool = False
+    features: Literal["all", "main", "selected"] = "all"
     trees: int = 1500
     search_trees: int = 240
     search_rate: float = 0.05
@@ -96,6 +100,62 @@ def candidates(portfolio: Portfolio, only: tuple[str, ...] = ()) -> tuple[Candid
 def ordered(features: tuple[Feature, ...]) -> tuple[Feature, ...]:
     """Put categories before numbers: the order of the columns that a model reads."""
     return tuple(sorted(features, key=lambda feature: feature.kind == "number"))
+
+
+def read_by(
+    candidate: Candidate, features: tuple[Feature, ...], portfolio: Portfolio, selection: Selection | None = None
+) -> tuple[Feature, ...]:
+    """Choose what a candidate may read.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        Its `features` says which: all, those of the main table, or the selected.
+    features : tuple of Feature
+        All that there are.
+    portfolio : Portfolio
+        The book.
+    selection : Selection, optional
+        Needed by a candidate that reads selected features.
+
+    Returns
+    -------
+    tuple of Feature
+        In the order of `features`.
+    """
+    if candidate.features == "main":
+        return tuple(feature for feature in features if feature.tables == {portfolio.main})
+    if candidate.features == "selected":
+        if selection is None:
+            raise ModelError(f"{candidate.name}: reads selected features, but none were selected; run the selection.")
+        return tuple(feature for feature in features if feature.name in selection.kept)
+    return features
+
+
+def competing(field: tuple[Candidate, ...], portfolio: Portfolio, tables: Collection[str]) -> tuple[Candidate, ...]:
+    """Leave out who would read the main table alone where there is no other: the same model twice.
+
+    Parameters
+    ----------
+    field : tuple of Candidate
+        Who is named.
+    portfolio : Portfolio
+        The book.
+    tables : collection of str
+        The tables that are given.
+
+    Returns
+    -------
+    tuple of Candidate
+        The others, if there are any.
+    """
+    apart = tuple(candidate for candidate in field if candidate.features != "main")
+    if set(tables) != {portfolio.main} or all(candidate.reference for candidate in apart):
+        return field
+    for candidate in field:
+        if candidate not in apart:
+            log.info("%s: left out, no history is given for it to do without", candidate.name)
+    return apart
 
 
 def build(candidate: Candidate, features: tuple[Feature, ...], *, threads: int, seed: int) -> Pipeline:

@@ -41,6 +41,8 @@ class Dataset:
         A Parquet file of key and protected groups; never an input of a model.
     sizes : dict of str to dict
         For each fold ``rows`` and ``defaults``.
+    tables : tuple of str
+        The tables that were given; there are no features of the others.
     findings : list of dict
         What the contract let pass with a warning, or set missing; see `credit.data.contract.Violation`.
     """
@@ -52,6 +54,7 @@ class Dataset:
     folds: dict[str, str]
     audit: str
     sizes: dict[str, dict[str, int]]
+    tables: tuple[str, ...]
     findings: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -86,7 +89,7 @@ def embedded(portfolio: Portfolio, clients: int, workspace: Path) -> Path:
             f"portfolio '{portfolio.name}': no data given, and no synthetic book comes with it; give --data."
         )
     folder = workspace / "synthetic" / f"{portfolio.name}-{synthetic.GENERATOR}-{clients}-{portfolio.training.seed}"
-    if not any(folder.glob("*.parquet")):
+    if not (folder / f"{synthetic.TABLES[0]}.parquet").exists():  # named last of all tables
         with step("Making up a synthetic book", clients):
             facts = portfolio.folder / portfolio.synthetic
             synthetic.write(folder, clients, portfolio.training.seed, facts=facts)
@@ -115,18 +118,21 @@ def prepare(portfolio: Portfolio, source: str | Path, workspace: Path) -> Datase
     CreditError
         As the reader and the contract say.
     """
-    raw = tables.open_tables(portfolio, source)
-    fingerprint = tables.fingerprint(portfolio, source)
+    names = tables.present(portfolio, source)
+    raw = tables.open_tables(portfolio, source, names=names)
+    fingerprint = tables.fingerprint(portfolio, source, names=names)
     checked = contract.check(portfolio, raw)
+    defined = features.definitions(portfolio, names)
     with step("Building features", checked.report.rows) as building:
-        built = features.build(portfolio, checked.tables, workspace, fingerprint)
-        building.note = f"{len(features.definitions(portfolio))} features"
+        folder = workspace / "features" / features.address(portfolio, defined, fingerprint)[:16]
+        built = features.build(portfolio, checked.tables, folder, fingerprint)
+        building.note = f"{len(defined)} features"
     with step("Splitting by a hash of the client id", built.rows) as splitting:
         folds, sizes = _split(portfolio, built)
         splitting.note = ", ".join(f"{name} {size['rows']:,}" for name, size in sizes.items())
     findings = checked.report.frame().to_dict("records")
     made_up = _is_synthetic(source)
-    return Dataset(_shown(source), made_up, fingerprint, built.digest, folds, built.audit, sizes, findings)
+    return Dataset(_shown(source), made_up, fingerprint, built.digest, folds, built.audit, sizes, names, findings)
 
 
 def _shown(source: str | Path) -> str:
