@@ -18,7 +18,7 @@ from credit.home import Home
 from credit.portfolio import load
 from credit.scoring.scorer import Scorer
 
-FIELD = "native,weighted,broken,scorecard"
+FIELD = "native,weighted,selected,broken,scorecard"
 ROOT = Path(__file__).resolve().parents[1]
 FLOW = str(ROOT / "flows" / "training.py")
 BOOK = """
@@ -31,7 +31,7 @@ key = "client"
 target = "default"
 
 [training]
-candidates = ["native", "imputed", "weighted", "monotone", "broken"]
+candidates = ["native", "imputed", "weighted", "monotone", "selected", "broken"]
 references = ["prior", "scorecard"]
 
 [candidates.native]
@@ -39,6 +39,10 @@ grid = { num_leaves = [4, 8] }
 search_trees = 30
 trees = 60
 [candidates.weighted]
+grid = { num_leaves = [4, 8] }
+search_trees = 30
+trees = 60
+[candidates.selected]
 grid = { num_leaves = [4, 8] }
 search_trees = 30
 trees = 60
@@ -174,7 +178,7 @@ def test_the_first_run_registers_a_champion(place: Place, first) -> None:
 def test_the_winner_is_the_cheapest_candidate_that_is_no_reference(first) -> None:
     summary = first.run.data.summary
     costs = {c["name"]: c["cost"]["estimate"] for c in summary["candidates"] if not c["reference"]}
-    assert set(costs) == {"native", "weighted"}
+    assert set(costs) == {"native", "weighted", "selected"}
     assert summary["winner"] == min(costs, key=lambda name: costs[name])
     assert {c["name"] for c in summary["candidates"] if c["reference"]} == {"scorecard"}
 
@@ -294,8 +298,27 @@ def test_the_book_of_the_bundle_is_the_book_of_the_run(place: Place, first) -> N
     assert kept.digest == load(place.folder / "shop.toml").digest
 
 
+def test_the_default_book_shows_what_history_is_worth(tmp_path: Path) -> None:
+    """The same rows with and without the six history tables, side by side, and the difference on test."""
+    place = Place(tmp_path)
+    done = place.run(portfolio="home_credit", data="", clients=1_500, candidates="application,selected")
+    assert done.status == "successful", done.said
+    summary = done.run.data.summary
+    assert summary["synthetic"] is True
+    read = {candidate["name"]: candidate["features"] for candidate in summary["candidates"]}
+    assert read["application"] == 127
+    assert 10 < read["selected"] <= 150
+    tables = done.run.data.dataset.tables
+    assert len(tables) == 7
+    assert {"application"} >= {row["model"] for row in summary["test"]["references"]}
+    card = done.run["select"].task.data.selection
+    assert set(card.kept) <= set(card.table["feature"])
+    assert "Folding instalments due and paid" in done.said
+
+
 CARDS = [
     ("start", "data", ["Data: Shop loans", "default rate"]),
+    ("select", "selection", ["Selection:", "gain more from the outcomes"]),
     ("fit", "candidate", ["Settings chosen", "Calibration", "Rounds of the search"]),
     ("choose", "leaderboard", ["wins on validation", "The threshold", "broken failed"]),
     ("evaluate", "evaluation", ["Headline figures", "AUC gap", "Against the references"]),

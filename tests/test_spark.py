@@ -210,6 +210,7 @@ def test_the_contract_finds_the_same_on_both(spark, book, data):
     pd.concat([months, *[months[:3]] * 6]).to_parquet(data / "months.parquet", index=False)  # duplicated keys
     here, there = findings(DuckDB(), book, data), findings(spark, book, parted(data))
     assert {"duplicated key", "dated after the application", "unknown level"} <= set(here["rule"])
+    there["values"] = [tuple("inf" if word == "Infinity" else word for word in words) for words in there["values"]]
     pd.testing.assert_frame_equal(there, here)
 
 

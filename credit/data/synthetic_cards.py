@@ -77,7 +77,8 @@ def _slow(rows: Rows, size: Array) -> Array:
 def _drawings(months: Rows, facts: Any, drawn: Columns, idle: Group) -> Columns:
     """Draw what was taken from cash machines, paid in shops and other; the parts add up to the whole."""
     drew = months.chance(facts["drawn"]) & (drawn["AMT_BALANCE"] > 0)
-    whole = drew * np.round(drawn["AMT_CREDIT_LIMIT_ACTUAL"] * months.value(facts["drawn_of_limit"]), 2)
+    wanted = np.round(drawn["AMT_CREDIT_LIMIT_ACTUAL"] * months.value(facts["drawn_of_limit"]), 2)
+    whole = drew * np.minimum(wanted, facts["most_drawn"])
     cash = np.round(whole * months.value(facts["atm_of_drawn"]) / 450) * 450
     cash = np.minimum(cash, whole)
     other = np.where(months.chance(facts["other"]), whole - cash, 0)

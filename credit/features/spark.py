@@ -92,7 +92,8 @@ class _Backend(Backend):  # type: ignore[misc]
 
     def to_pyarrow(self, expr: Any, /, *, params: Any = None, limit: Any = None, **_options: Any) -> Any:
         table = expr.as_table()
-        found = self._session.sql(self.compile(table, params=params, limit=limit)).toArrow()
+        with _patient("Spark"):
+            found = self._session.sql(self.compile(table, params=params, limit=limit)).toArrow()
         return expr.__pyarrow_result__(PyArrowData.convert_table(found, table.schema()))
 
 
