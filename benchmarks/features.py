@@ -88,7 +88,8 @@ def duckdb_scan(folder: str) -> dict[str, Any]:
             for column in used[name]
             if column != owner
         }
-        table.group_by(owner).aggregate(**sums).count().to_pyarrow()
+        grouped = table.group_by(owner).aggregate(**sums)
+        grouped.aggregate(**{column: grouped[column].max() for column in sums}).to_pyarrow()  # or nothing is computed
     return {"seconds": time.perf_counter() - began}
 
 

@@ -108,7 +108,7 @@ def bureau(folder: Path, clients: pd.Index) -> pd.DataFrame:
     rows["annuity"] = rows["AMT_ANNUITY"].where(running)
     rows["overdue"] = rows["AMT_CREDIT_SUM_OVERDUE"].where(ours)
     rows["worst"] = worst.where(ours)
-    rows["worst_flag"] = flag(worst > 0, ours)
+    rows["worst_flag"] = flag(worst > 0, ours & worst.notna())
     rows["days_overdue"] = rows["CREDIT_DAY_OVERDUE"].where(known)
     rows["prolonged"] = rows["CNT_CREDIT_PROLONG"].where(known)
     rows["card"], rows["card_active"], rows["card_flag"] = card, card & active, flag(card, named)
@@ -158,7 +158,7 @@ def bureau(folder: Path, clients: pd.Index) -> pd.DataFrame:
         "bureau_limit": ("limit", "total"),
         "bureau_mortgages": ("home", "times"),
         "bureau_cars": ("car", "times"),
-        "bureau_types": ("card_flag", "mean"),
+        "bureau_cards_share": ("card_flag", "mean"),
     }
     ages = rows["DAYS_CREDIT"] / -MONTH
     return windows(rows, ages, clients, {(0,): once, (0, 24, 12): years, (0, 24, 12, 6, 3): every})
@@ -210,11 +210,11 @@ def previous_application(folder: Path, clients: pd.Index) -> pd.DataFrame:
     down = rows["RATE_DOWN_PAYMENT"].where(rows["RATE_DOWN_PAYMENT"].between(0, 1))
     goods, reason, rate = rows["NAME_GOODS_CATEGORY"], rows["CODE_REJECT_REASON"], rows["NAME_YIELD_GROUP"]
     credit, asked = rows["AMT_CREDIT"], rows["AMT_APPLICATION"]
-    kind, term = rows["NAME_CONTRACT_TYPE"], rows["CNT_PAYMENT"]
+    kind, term = rows["NAME_CONTRACT_TYPE"], rows["CNT_PAYMENT"].where(rows["CNT_PAYMENT"] > 0)
 
     approved, refused = (rows["NAME_CONTRACT_STATUS"] == status for status in ("Approved", "Refused"))
     running = approved & rows["DAYS_TERMINATION"].isna()
-    paid_back = (rows["AMT_ANNUITY"] * term).where(approved & (term > 0))
+    paid_back = (rows["AMT_ANNUITY"] * term).where(approved)
 
     rows["approved"], rows["refused"] = approved, refused
     rows["approved_flag"], rows["refused_flag"] = approved.astype(float), refused.astype(float)
@@ -227,7 +227,7 @@ def previous_application(folder: Path, clients: pd.Index) -> pd.DataFrame:
     rows["credit_approved"], rows["credit_refused"] = credit.where(approved), credit.where(refused)
     rows["annuity_approved"] = rows["AMT_ANNUITY"].where(approved)
     rows["down"], rows["down_approved"] = down, down.where(approved)
-    rows["term_approved"] = term.where(approved)
+    rows["term_all"], rows["term_approved"] = term, term.where(approved)
     rows["paid_back"] = paid_back.where(credit.notna())
     rows["lent"] = credit.where(paid_back.notna())
     rows["high"] = flag(rate == "high", present(rate))
@@ -276,7 +276,7 @@ def previous_application(folder: Path, clients: pd.Index) -> pd.DataFrame:
         "earlier_annuity": ("annuity_approved", "mean"),
         "earlier_annuity_most": ("annuity_approved", "max"),
         "earlier_down_payment_most": ("down", "max"),
-        "earlier_term_all": ("CNT_PAYMENT", "mean"),
+        "earlier_term_all": ("term_all", "mean"),
         "earlier_goods": ("AMT_GOODS_PRICE", "mean"),
         "earlier_revolving_share": ("revolving", "mean"),
         "earlier_walk_in": ("walk_in", "mean"),

@@ -19,7 +19,6 @@ CARD = "Revolving loans"
 PROFILE = ("NAME_PORTFOLIO", "NAME_PRODUCT_TYPE", "NAME_YIELD_GROUP", "PRODUCT_COMBINATION")
 OUTCOMES = ("Approved", "Unused offer", "Canceled", "Refused")
 LOAN_STATUS = ("Active", "Completed", "Signed")
-DATES = ("DAYS_FIRST_DRAWING", "DAYS_FIRST_DUE", "DAYS_LAST_DUE_1ST_VERSION", "DAYS_LAST_DUE", "DAYS_TERMINATION")
 MARKUP = 1.089091  # of the down payment's rate over its share of the price, in every row
 
 

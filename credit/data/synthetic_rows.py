@@ -74,7 +74,7 @@ class Rows:
         return Rows(self.history, self.stream, owner, self.latents)
 
     def latent(self, client: str = "") -> Array:
-        """Draw a standard normal latent, of which a measured part is the client's.
+        """Draw a standard normal latent, of which a part is the client's.
 
         Clients with many rows differ from those with few; seen from the rows, too, the latent is standard.
         """
@@ -91,7 +91,7 @@ class Rows:
         return np.asarray(self.stream.random(self.size, dtype=np.float32) < share)
 
     def probability(self, client: str = "") -> Array:
-        """Draw a uniform number, of which a measured part is the client's."""
+        """Draw a uniform number, of which a part is the client's."""
         if not client:
             return np.asarray(self.stream.random(self.size, dtype=np.float32))
         return np.asarray(ndtr(self.latent(client)))

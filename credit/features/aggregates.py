@@ -20,13 +20,13 @@ class Fold:
 
     Parameters
     ----------
-    how : {"sum", "least", "most"}
+    how : {"sum", "count", "least", "most"}
         What is done with the values.
     value : ibis Deferred
         From one row; NULL where the row does not count.
     """
 
-    how: Literal["sum", "least", "most"]
+    how: Literal["sum", "count", "least", "most"]
     value: Any = field(compare=False)
 
     @property
@@ -34,9 +34,11 @@ class Fold:
         """The fold in words; folds with the same words are the same."""
         return f"{self.how}({self.value!r})"
 
-    def reduce(self, values: Any) -> Any:
-        """Reduce a column of rows' values, or of earlier results."""
-        return {"sum": values.sum, "least": values.min, "most": values.max}[self.how]()
+    def reduce(self, values: Any, again: bool) -> Any:
+        """Reduce a column of rows' values or, `again`, of earlier results: a count of counts is their sum."""
+        if self.how == "count" and not again:
+            return values.count()
+        return {"sum": values.sum, "count": values.sum, "least": values.min, "most": values.max}[self.how]()
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _sum(value: Any, where: Any) -> Fold:
 
 
 def _times(where: Any) -> Fold:
-    return Fold("sum", where.ifelse(1, 0).cast("int64"))
+    return Fold("count", where.ifelse(1, None))
 
 
 def _where(value: Any, where: Any) -> Any:

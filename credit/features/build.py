@@ -29,7 +29,7 @@ class FeatureSet:
     Parameters
     ----------
     features : str
-        Parquet: the key, the target (labelled data only), every feature; in key order.
+        Parquet: the key, the target (labelled data only), every feature; in no order.
     audit : str
         Parquet: the key and one column a protected group; never an input of a model.
     rows : int
@@ -129,10 +129,11 @@ def load(path: str | Path, columns: list[str] | None = None, keys: tuple[str, li
     Returns
     -------
     DataFrame
-        In key order, with a fresh index.
+        In the order of its first column, the key, with a fresh index.
     """
     filters = None if keys is None else [(keys[0], "in", set(keys[1]))]
-    return pd.read_parquet(path, columns=columns, filters=filters).reset_index(drop=True)
+    frame = pd.read_parquet(path, columns=columns, filters=filters)
+    return frame.sort_values(frame.columns[0], ignore_index=True)
 
 
 def _write(
@@ -148,10 +149,10 @@ def _write(
                 folding.note = f"{len(own)} aggregates"
         with step("Joining features") as joining:
             joined = _joined(portfolio, main, folded, features)
-            joining.rows = engine.write(joined.order_by(portfolio.key), engine.place(out, FEATURES))
+            joining.rows = engine.write(joined, engine.place(out, FEATURES))
             joining.note = f"{len(features)} features"
     groups = main.select(portfolio.key, **{group.name: _band(group) for group in portfolio.groups})
-    return engine.write(groups.order_by(portfolio.key), engine.place(out, AUDIT))
+    return engine.write(groups, engine.place(out, AUDIT))
 
 
 def _by_table(features: Sequence[Feature]) -> dict[str, list[Feature]]:
@@ -184,7 +185,8 @@ def _manifest(out: str | Path, engine: Engine) -> dict[str, Any]:
 
 
 def _finite(feature: Feature) -> Any:
-    if feature.kind == "category":
+    """Make what a formula divides or takes the logarithm of missing where it has no value; the rest always has one."""
+    if feature.kind == "category" or feature.aggregate:
         return feature.formula
     value = feature.formula.cast("float64")
     return ibis.ifelse(value.isnan() | value.isinf(), None, value)

@@ -18,6 +18,8 @@ __all__ = ["DUCKDB", "DuckDB", "Engine"]
 
 #: What a process has not finished is called by this, its number, and what it is.
 PARTIAL = ".partial-"
+#: Rows that a writer holds in memory: hundreds of columns are wide.
+ROW_GROUP = 16_384
 
 
 class Stage(Protocol):
@@ -120,7 +122,7 @@ class DuckDB:
     def write(self, table: Any, place: str) -> int:
         """Stream the rows to a file beside, then give it its name."""
         with _partial(Path(place)) as partial:
-            table.to_parquet(partial)
+            table.to_parquet(partial, row_group_size=ROW_GROUP)
         return int(pq.read_metadata(place).num_rows)
 
     @contextmanager
@@ -136,7 +138,7 @@ class DuckDB:
 
         def stage(table: Any, name: str) -> Any:
             path = kept / f"{name}.parquet"
-            table.to_parquet(path)
+            table.to_parquet(path, compression="uncompressed")  # read once, and gone
             return table.get_backend().read_parquet(path)
 
         try:

@@ -1,8 +1,9 @@
 """Rows of a history table -> one row of aggregates per applicant, as Ibis expressions; knows no table by name.
 
-Two stages, so that a window costs next to nothing: rows are folded by owner and age first (a handful of groups for
-each owner), and windows are made of those groups.  A table that belongs to another history table, as months belong
-to a credit, is folded by that table's key first and then handed up to the applicant.
+Where an owner has many rows, as months or instalments, there are two stages, so that a window costs next to nothing:
+rows are folded by owner and age first, a handful of groups for each owner, and windows are made of those groups.  A
+table that belongs to another history table, as months belong to a credit, is folded by that table's key first and then
+handed up to the applicant.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,14 +50,16 @@ def fold(portfolio: Portfolio, tables: Mapping[str, Any], name: str, features: S
     named = {columns[meaning]: fold for meaning, fold in folds.items()}
     values = {column: fold.value for column, fold in named.items()}
     windows = sorted({feature.window for feature in features if feature.window})
-    rows = tables[name].select(spec.parent_key, **{AGE: _age(spec, windows)}, **values)
-    folded = _reduce(rows, [spec.parent_key, AGE], named)
+    folded = tables[name].select(spec.parent_key, **{AGE: _age(spec, windows)}, **values)
+    again = spec.parent != portfolio.main or _is_dense(spec)
+    if again:
+        folded = _reduce(folded, [spec.parent_key, AGE], named, False)
     while spec.parent != portfolio.main:
         spec, key = portfolio.tables[str(spec.parent)], spec.parent_key
         owners = tables[spec.name].select(spec.key[0], spec.parent_key)
-        folded = _reduce(folded.inner_join(owners, [(key, spec.key[0])]), [spec.parent_key, AGE], named)
+        folded = _reduce(folded.inner_join(owners, [(key, spec.key[0])]), [spec.parent_key, AGE], named, True)
     recent = {
-        f"{columns[fold.meaning]}_{feature.window}": _within(feature.window, fold, columns[fold.meaning])
+        f"{columns[fold.meaning]}_{feature.window}": _within(feature.window, fold, columns[fold.meaning], again)
         for feature, aggregate in wanted
         for fold in aggregate.folds
     }
@@ -77,10 +80,16 @@ def _age(spec: Table, windows: Sequence[int]) -> Any:
     return ibis.cases(*((age <= window, window) for window in windows), else_=OLDER).cast("int32")
 
 
-def _reduce(rows: Any, keys: Sequence[str | None], named: Mapping[str, Fold]) -> Any:
-    return rows.group_by(list(keys)).aggregate(**{column: fold.reduce(_[column]) for column, fold in named.items()})
+def _is_dense(spec: Table) -> bool:
+    """Whether an owner has many rows: one a month, or rows without names of their own, as payments."""
+    return not spec.key or spec.time in spec.key
 
 
-def _within(window: int, fold: Fold, column: str) -> Any:
-    """Reduce the groups that lie in a window; 0 is all of history."""
-    return fold.reduce(_[column] if not window else (_[AGE] <= window).ifelse(_[column], None))
+def _reduce(rows: Any, keys: Sequence[str | None], named: Mapping[str, Fold], again: bool) -> Any:
+    reduced = {column: fold.reduce(_[column], again) for column, fold in named.items()}
+    return rows.group_by(list(keys)).aggregate(**reduced)
+
+
+def _within(window: int, fold: Fold, column: str, again: bool) -> Any:
+    """Reduce what lies in a window; 0 is all of history."""
+    return fold.reduce(_[column] if not window else (_[AGE] <= window).ifelse(_[column], None), again)

@@ -230,11 +230,13 @@ class Spark:
     def _found(self, read: Any, place: str, **options: Any) -> Any:
         with _patient(place):
             try:
-                return read(place, **options)
+                found = read(place, **options)
+                _ = found.schema  # a remote session reads nothing before it is asked
             except AnalysisException as error:
                 if error.getCondition() not in NOTHING_THERE:
                     raise
                 return None
+            return found
 
 
 @contextmanager

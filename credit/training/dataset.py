@@ -89,7 +89,7 @@ def embedded(portfolio: Portfolio, clients: int, workspace: Path) -> Path:
             f"portfolio '{portfolio.name}': no data given, and no synthetic book comes with it; give --data."
         )
     folder = workspace / "synthetic" / f"{portfolio.name}-{synthetic.GENERATOR}-{clients}-{portfolio.training.seed}"
-    if not (folder / f"{synthetic.TABLES[0]}.parquet").exists():  # named last of all tables
+    if not synthetic.rows_written(folder):
         with step("Making up a synthetic book", clients):
             facts = portfolio.folder / portfolio.synthetic
             synthetic.write(folder, clients, portfolio.training.seed, facts=facts)
