@@ -212,7 +212,7 @@ def build(
 
 @features_app.command("describe")
 def describe(portfolio: Name = DEFAULT, language: str = "en", as_json: Json = False) -> None:
-    """Print every feature: name, words, concept, unit, direction, formula."""
+    """Print every feature: name, words, concept, table, window, unit, direction, what it is computed from."""
     from credit.features import definitions
 
     if language not in ("en", "fr"):
@@ -222,11 +222,13 @@ def describe(portfolio: Name = DEFAULT, language: str = "en", as_json: Json = Fa
             "name": feature.name,
             "words": getattr(feature.label, language),
             "concept": feature.concept,
+            "table": feature.table,
+            "window": f"{feature.window} months" if feature.window else "all" if feature.aggregate else "",
             "kind": feature.kind,
             "unit": feature.unit,
             "direction": {1: "more risk", -1: "less risk", 0: ""}[feature.monotone],
             "actionable": feature.actionable,
-            "formula": repr(feature.formula),
+            "formula": feature.aggregate.meaning if feature.aggregate else repr(feature.formula),
         }
         for feature in definitions(load(portfolio))
     ]
@@ -234,7 +236,7 @@ def describe(portfolio: Name = DEFAULT, language: str = "en", as_json: Json = Fa
         _show({"features": rows}, as_json)
         return
     for row in rows:
-        typer.echo(f"{row['name']}: {row['words']} [{row['concept']}] {row['formula']}")
+        typer.echo(f"{row['name']}: {row['words']} [{row['concept']}, {row['table']}] {row['formula']}")
 
 
 @data_app.command("get")

@@ -25,7 +25,7 @@ class TrainingFlow(FlowSpec):
 
     data = Parameter("data", default=None, help="A folder, a file or a database URL; default: synthetic rows.")
     portfolio = Parameter("portfolio", default=DEFAULT, help="A portfolio's name or its TOML file.")
-    clients = Parameter("clients", default=20_000, type=int, help="Size of the synthetic book.")
+    clients = Parameter("clients", default=10_000, type=int, help="Size of the synthetic book.")
     seed = Parameter("seed", default=None, type=int, help="For everything random; default: the portfolio's.")
     candidates = Parameter("candidates", default="", help="Only these, separated by commas.")
     accept_new_contract = Parameter(

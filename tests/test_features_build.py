@@ -211,7 +211,7 @@ def test_the_work_of_a_living_process_is_left_alone(shop_file, tmp_path):
 
 def test_within_little_memory_it_spills_and_makes_the_same(tmp_path, monkeypatch):
     data = tmp_path / "data"
-    synthetic.write(data, 6_000, 3)
+    synthetic.write(data, 40_000, 3)
     book = load("home_credit")
     scale.make(book, data, tmp_path / "free", DuckDB(threads=1))
     temporary = tmp_path / "temporary"
@@ -226,13 +226,22 @@ def test_within_little_memory_it_spills_and_makes_the_same(tmp_path, monkeypatch
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        with scale.opened("duckdb", "80MB") as engine:
-            scale.make(book, data, tmp_path / "tight", engine)
+        for memory in ("360MB", "345MB", "330MB"):  # ever less, until it spills
+            made = tmp_path / memory
+            scale.make(book, data, made, DuckDB(memory, threads=1))
+            if spilled:
+                break
     finally:
         done.set()
         watcher.join()
     assert spilled
-    same(tmp_path / "free", tmp_path / "tight")
+    same(tmp_path / "free", made)
+
+
+def test_too_little_memory_is_one_clear_error_and_leaves_nothing(data, tmp_path):
+    with pytest.raises(ConfigError, match="memory '60MB' is too little"), scale.opened("duckdb", "60MB") as engine:
+        scale.make(load("home_credit"), data, tmp_path / "out", engine)
+    assert not list((tmp_path / "out").glob("*.*"))
 
 
 @pytest.mark.parametrize(("written", "bytes_"), [("4GB", 4e9), ("1.5 GiB", 1.5 * 2**30), ("512kb", 512e3), ("7B", 7)])

@@ -5,23 +5,15 @@ All goes through DataFrames, so that a session of Spark Connect will do as well 
 
 import logging
 import os
-import re
 import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import ibis
-import ibis.expr.datatypes as dt
-import ibis.expr.operations as ops
-import sqlglot.expressions as sge
-from ibis.backends.pyspark import Backend
-from ibis.backends.sql.compilers.base import NULL
-from ibis.backends.sql.compilers.pyspark import PySparkCompiler
-from ibis.formats.pyarrow import PyArrowData
 from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import SparkSession, functions
@@ -30,6 +22,7 @@ from credit.console import log, step
 from credit.data.files import ROW, check_names
 from credit.data.rules import promised
 from credit.errors import ConfigError, CreditError, DataError, ServiceError
+from credit.features.dialect import SparkBackend
 from credit.features.engine import Stage
 from credit.portfolio import Portfolio, Table
 
@@ -51,50 +44,6 @@ STRICT = {"spark.sql.ansi.enabled": "true"}
 NOTHING_THERE = {"PATH_NOT_FOUND", "UNABLE_TO_INFER_SCHEMA"}
 #: Bytes of memory below which Spark refuses to start.
 LEAST = 471_859_200
-#: Whole numbers up to here are written without an exponent.
-PLAIN = 10**15
-
-
-class _Compiler(PySparkCompiler):  # type: ignore[misc]
-    """Ibis to Spark's SQL, where ibis leaves a gap or Spark means something else than DuckDB by the same words."""
-
-    SIMPLE_OPS: ClassVar[dict[Any, str]] = {ops.BitOr: "bit_or"}
-
-    def visit_IsNull(self, op: Any, *, arg: Any) -> Any:  # noqa: N802
-        """Take NaN for a value, which the contract judges; a condition needs parentheses."""
-        return sge.paren(arg, copy=False).is_(NULL)
-
-    def visit_NotNull(self, op: Any, *, arg: Any) -> Any:  # noqa: N802
-        """See `visit_IsNull`."""
-        return sge.not_(self.visit_IsNull(op, arg=arg))
-
-    def visit_IsInf(self, op: Any, *, arg: Any) -> Any:  # noqa: N802
-        """Compare with both infinities; ibis 12 compares the expressions themselves, and finds no value infinite."""
-        return self.f.abs(arg).eq(self.POS_INF)
-
-    def visit_RegexReplace(self, op: Any, *, arg: Any, pattern: Any, replacement: Any) -> Any:  # noqa: N802
-        """Name a group as Java does."""
-        return self.f.regexp_replace(arg, pattern, re.sub(r"\\(\d)", r"$\1", replacement.this))
-
-    def visit_Cast(self, op: Any, *, arg: Any, to: Any) -> Any:  # noqa: N802
-        """Write a whole float as 12345678.0, not as 1.2345678E7."""
-        text = super().visit_Cast(op, arg=arg, to=to)
-        if not (to.is_string() and op.arg.dtype.is_floating()):
-            return text
-        whole = self.f.concat(self.cast(self.cast(arg, dt.int64), dt.string), ".0")
-        return self.if_((self.f.abs(arg) < PLAIN) & arg.eq(self.f.floor(arg)), whole, text)
-
-
-class _Backend(Backend):  # type: ignore[misc]
-    """Ibis on Spark, with the compiler above, and without pandas between Spark and Arrow."""
-
-    compiler = _Compiler()
-
-    def to_pyarrow(self, expr: Any, /, *, params: Any = None, limit: Any = None, **_options: Any) -> Any:
-        table = expr.as_table()
-        with _patient("Spark"):
-            found = self._session.sql(self.compile(table, params=params, limit=limit)).toArrow()
-        return expr.__pyarrow_result__(PyArrowData.convert_table(found, table.schema()))
 
 
 class Spark:
@@ -108,9 +57,8 @@ class Spark:
 
     def __init__(self, session: Any) -> None:
         self.session = session
-        with _patient("Spark"):
-            _Backend.register_options()
-            self.tables = _Backend().connect(session, **STRICT)
+        SparkBackend.register_options()
+        self.tables = SparkBackend().connect(session, **STRICT)
 
     def present(self, portfolio: Portfolio, source: str | Path, *, labelled: bool) -> tuple[str, ...]:
         """Name the tables that have all their NAME.parquet, files or folders, below the URL."""
@@ -269,7 +217,8 @@ def started(memory: int | None = None) -> Iterator[Spark]:
             raise ConfigError(f"memory: Spark does not start with less than {LEAST / 1e6:.0f}MB; allow more.")
         session = running or _start(decided, memory)
         try:
-            yield Spark(session)
+            with _patient("Spark"):
+                yield Spark(session)
         finally:
             if not running:
                 session.stop()

@@ -44,8 +44,8 @@ class Assessment:
     confusion, calibration, curve, scores, policies : DataFrame
         See `credit.evaluation`.
     references : DataFrame
-        The references, and the candidate that does without history, on the same rows: ``model``, ``auc`` and ``cost`` with intervals, and the
-        scorer's ``saving`` against each, paired.
+        The references, and the candidate that does without history, on the same rows: ``model``, ``auc`` and
+        ``cost`` with intervals, and the scorer's ``saving`` against each, paired.
     groups : dict of str to DataFrame
         Rates and errors for each protected attribute.
     importance : DataFrame

@@ -164,6 +164,6 @@ def _clusters(X: pd.DataFrame) -> dict[str, str]:
 def _words(features: int, passing: int, kept: int, limit: int) -> str:
     return (
         f"Inside train: {passing} of {features} features gain more from the outcomes than from shuffled outcomes, over "
-        f"{FOLDS} folds. Where ranks correlate by {CORRELATED} or more, the strongest stands for the others; of the rest "
-        f"the {limit} strongest at most are kept: {kept}."
+        f"{FOLDS} folds. Where ranks correlate by {CORRELATED} or more, the strongest stands for the others; of the "
+        f"rest the {limit} strongest at most are kept: {kept}."
     )
