@@ -61,8 +61,16 @@ def selection(card: Any, chosen: Selection | None, features: tuple[Feature, ...]
     _title(card, f"Selection: {len(chosen.kept)} of {len(features)} features", dataset)
     words = {feature.name: feature.label.en for feature in features}
     card.append(Markdown(chosen.method))
-    table = chosen.table.assign(feature=[f"{words[name]} ({name})" for name in chosen.table["feature"]])
-    card.append(_table(table.round(4)))
+    table = chosen.table
+    other = table["represented_by"].where(table["represented_by"] != table["feature"], "")
+    shown = {
+        "feature": [f"{words[name]} ({name})" for name in table["feature"]],
+        "kept": table["kept"].map({True: "yes", False: ""}),
+        "gain": table["gain"].map("{:,.0f}".format),
+        "from shuffled": table["null"].map("{:,.0f}".format),
+        "represented by": other,
+    }
+    card.append(_table(pd.DataFrame(shown)))
 
 
 def progress(card: Any, title: str) -> Callable[[int, int, str], None]:

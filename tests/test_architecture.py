@@ -53,6 +53,7 @@ OWNED = {
     "evidently": ("credit/monitoring/drift.py",),
     "lightgbm": ("credit/training/", "credit/scoring/"),
     "sklearn.experimental": ("credit/training/search.py",),
+    "pyspark": ("credit/features/spark.py",),
 }
 #: The library knows no program that uses it, and unpickles nothing.
 BANNED = {

@@ -46,7 +46,7 @@ def test_what_matters_stays_and_a_copy_goes(chosen):
     assert len({"amount", "copy"} & set(chosen.kept)) == 1
     table = chosen.table.set_index("feature")
     loser = next(name for name in ("amount", "copy") if name not in chosen.kept)
-    assert table.loc[loser, "stands_for"] in ("amount", "copy")
+    assert table.loc[loser, "represented_by"] in ("amount", "copy")
     assert set(table.index[table["kept"]]) == set(chosen.kept)
 
 

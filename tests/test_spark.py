@@ -20,6 +20,7 @@ from learning import sales, shop
 from lending import drawn, lender
 from test_history import features as summaries
 
+from credit import features
 from credit.data import contract, synthetic
 from credit.errors import ConfigError, ContractError, DataError, ServiceError
 from credit.features import scale
@@ -86,10 +87,9 @@ def _summaries(monkeypatch) -> None:
 
 def largest_difference(one: Path, other: Path) -> float:
     """Compare two feature sets cell by cell; give the largest relative difference of a number."""
-    audits = [pd.read_parquet(out / "audit.parquet") for out in (one, other)]
-    pd.testing.assert_frame_equal(*audits, check_exact=True)
-    left, right = (pd.read_parquet(out / "features.parquet") for out in (one, other))
-    pd.testing.assert_frame_equal(left, right, check_exact=False, rtol=1e-9, atol=0)  # names, types, order, NULLs too
+    pd.testing.assert_frame_equal(*(features.load(out / "audit.parquet") for out in (one, other)), check_exact=True)
+    left, right = (features.load(out / "features.parquet") for out in (one, other))
+    pd.testing.assert_frame_equal(left, right, check_exact=False, rtol=1e-9, atol=0)  # names, types, NULLs too
     numbers = left.select_dtypes("number")
     scale_ = numbers.abs().clip(lower=np.finfo(float).tiny)
     return float(((numbers - right[numbers.columns]).abs() / scale_).max().max())

@@ -9,7 +9,7 @@ from ibis import _
 __all__ = ["duplicates", "may_repeat", "orphans"]
 
 #: Moments of one owner that are told apart by bits, and bits in a word.
-MOMENTS, BITS = 248, 62
+MOMENTS, BITS = 252, 42
 
 
 def duplicates(rows: Any, key: Sequence[str]) -> Any:

@@ -17,7 +17,7 @@ from credit.features.engine import DUCKDB, Engine
 from credit.features.history import fold
 from credit.portfolio import Group, Portfolio
 
-__all__ = ["FeatureSet", "address", "build", "express", "load"]
+__all__ = ["FeatureSet", "address", "build", "express", "load", "manifest"]
 
 FEATURES, AUDIT, MANIFEST = "features.parquet", "audit.parquet", "features.json"
 
@@ -94,8 +94,9 @@ def build(
     """
     features = definitions(portfolio, tables)
     digest = address(portfolio, features, fingerprint)
-    found = _manifest(out, engine)
-    if found.get("digest") != digest:
+    found = manifest(out, engine)
+    whole = all(engine.exists(engine.place(out, name)) for name in (FEATURES, AUDIT))
+    if found.get("digest") != digest or not whole:
         engine.clear(engine.place(out, MANIFEST))
         rows = _write(portfolio, tables, features, out, engine)
         found = {"digest": digest, "rows": rows, "tables": list(tables)}
@@ -174,7 +175,14 @@ def _joined(portfolio: Portfolio, main: Any, folded: Mapping[str, Any], features
     return main.select(*kept, **{feature.name: _finite(feature) for feature in features})
 
 
-def _manifest(out: str | Path, engine: Engine) -> dict[str, Any]:
+def manifest(out: str | Path, engine: Engine) -> dict[str, Any]:
+    """Read what a build has written of its output: digest, rows, tables, features; empty where there is none.
+
+    Raises
+    ------
+    DataError
+        If the file is not what a build writes.
+    """
     place = engine.place(out, MANIFEST)
     text = engine.read_text(place)
     try:

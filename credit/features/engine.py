@@ -59,7 +59,7 @@ class Engine(Protocol):
         """Take back a small text, if there is one."""
 
     def write(self, table: Any, place: str) -> int:
-        """Write a table as Parquet in its order; return its rows.  It may be taken for whole only when this returns."""
+        """Write a table as Parquet; return its rows.  It may be taken for whole only when this returns."""
 
     def staging(self, out: str | Path) -> AbstractContextManager[Stage]:
         """Enter a context in which intermediate results are kept, and nowhere after it."""

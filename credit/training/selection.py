@@ -56,7 +56,7 @@ class Selection:
         Names, in the features' order.
     table : DataFrame
         One row a feature, the strongest first: ``feature``, ``gain`` (mean over folds), ``null`` (the same from
-        shuffled outcomes), ``stands_for`` (the feature that represents it), ``kept``.
+        shuffled outcomes), ``represented_by`` (the feature that represents it), ``kept``.
     method : str
         What was done, in words.
     """
@@ -106,7 +106,7 @@ def select(
         passing = table.loc[table["gain"] > table["null"], "feature"].tolist()
         leader = _clusters(X[passing])
         heads = [name for name in passing if leader[name] == name][:limit]
-        table["stands_for"] = table["feature"].map(leader).fillna("")
+        table["represented_by"] = table["feature"].map(leader).fillna("")
         table["kept"] = table["feature"].isin(heads)
         selecting.note = f"{len(heads)} of {len(features)} kept"
     kept = tuple(feature.name for feature in features if feature.name in set(heads))
