@@ -61,21 +61,21 @@ def server() -> Iterator[Server]:
     folder, found = programs(), Server(free_port())
     home = Path(tempfile.mkdtemp(prefix="credit-postgres-"))
     (home / "password").write_text(PASSWORD)
-    before: list[str] = []
+    servant: str | None = None
     if os.geteuid() == 0:
-        before = ["runuser", "-u", SERVANT, "--"]
+        servant = SERVANT
         for path in (home, home / "password"):
             shutil.chown(path, SERVANT)
     options = f"-p {found.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={home} -c fsync=off"
-    control = [*before, str(folder / "pg_ctl"), "-D", str(home / "data")]
+    control = [str(folder / "pg_ctl"), "-D", str(home / "data")]
 
     def run(*command: str) -> None:
-        done = subprocess.run(command, check=False, cwd=home, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, check=False, cwd=home, user=servant, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
 
     try:
         login = ["--username", USER, "--auth", "scram-sha-256", "--pwfile", str(home / "password")]
-        run(*before, str(folder / "initdb"), "-D", str(home / "data"), *login, "--encoding", "UTF8", "--no-sync")
+        run(str(folder / "initdb"), "-D", str(home / "data"), *login, "--encoding", "UTF8", "--no-sync")
         run(*control, "-w", "-l", str(home / "log"), "-o", options, "start")
         try:
             yield found
