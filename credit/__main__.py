@@ -99,7 +99,7 @@ def check(data: Source, portfolio: Name = DEFAULT, unlabelled: bool = False, as_
     opened = tables.open_tables(loaded, data, labelled=not unlabelled)
     report = contract.check(loaded, opened, labelled=not unlabelled).report
     found = [asdict(violation) for violation in report.violations]
-    _show({"table": report.table, "rows": report.rows, "errors": 0, "warnings": found}, as_json)
+    _show({"table": report.table, "rows": report.rows, "sizes": report.sizes, "errors": 0, "warnings": found}, as_json)
 
 
 @app.command()
