@@ -91,7 +91,7 @@ def show(summary: dict[str, Any], run: str) -> None:
     print("  python flows/training.py card server              all cards in the browser")
     print(f"  python flows/training.py card view {run}/evaluate")
     print("  credit champion | credit versions                 what is in use, and what was tried")
-    print("  credit score FILE --out FILE                      score raw applications with it")
+    print("  credit score DATA --out FILE                      score raw applications with it")
 
 
 def _interval(row: dict[str, Any], name: str) -> dict[str, float]:

@@ -95,8 +95,7 @@ def build(
     features = definitions(portfolio, tables)
     digest = address(portfolio, features, fingerprint)
     found = manifest(out, engine)
-    whole = all(engine.exists(engine.place(out, name)) for name in (FEATURES, AUDIT))
-    if found.get("digest") != digest or not whole:
+    if found.get("digest") != digest:
         engine.clear(engine.place(out, MANIFEST))
         rows = _write(portfolio, tables, features, out, engine)
         found = {"digest": digest, "rows": rows, "tables": list(tables)}
@@ -176,7 +175,7 @@ def _joined(portfolio: Portfolio, main: Any, folded: Mapping[str, Any], features
 
 
 def manifest(out: str | Path, engine: Engine) -> dict[str, Any]:
-    """Read what a build has written of its output: digest, rows, tables, features; empty where there is none.
+    """Read what a build has written of its output: digest, rows, tables, features; empty where it is not whole.
 
     Raises
     ------
@@ -189,7 +188,8 @@ def manifest(out: str | Path, engine: Engine) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(text or "{}")
     except json.JSONDecodeError as error:
         raise DataError(f"{place}: not what a build writes ({error}); remove it and build again.") from error
-    return content
+    whole = content and all(engine.exists(engine.place(out, name)) for name in (FEATURES, AUDIT))
+    return content if whole else {}
 
 
 def _finite(feature: Feature) -> Any:

@@ -15,7 +15,7 @@ from credit.console import step
 from credit.data import contract
 from credit.data.tables import MEMORY
 from credit.errors import ConfigError
-from credit.features.build import AUDIT, FEATURES, MANIFEST, address, build, manifest
+from credit.features.build import MANIFEST, address, build, manifest
 from credit.features.dictionary import definitions
 from credit.features.engine import DuckDB, Engine
 from credit.portfolio import Portfolio
@@ -134,16 +134,12 @@ def make(portfolio: Portfolio, source: str | Path, out: str | Path, engine: Engi
 
 
 def _earlier(engine: Engine, out: str | Path) -> dict[str, Any]:
-    """Read what is said of the set in the output; one that has lost a file is taken back, to be built again."""
+    """Read what is said of the set in the output."""
     place = engine.place(out, MANIFEST)
     if "://" not in place and Path(out).exists() and not Path(out).is_dir():
         raise ConfigError(f"--out {out}: is a file; name a folder.")
     with _writing(out):
-        found = manifest(out, engine)
-        if found and not all(engine.exists(engine.place(out, name)) for name in (FEATURES, AUDIT)):
-            engine.clear(place)
-            return {}
-    return found
+        return manifest(out, engine)
 
 
 @contextmanager
