@@ -104,7 +104,7 @@ def check(data: Source, portfolio: Name = DEFAULT, unlabelled: bool = False, as_
 
 @app.command()
 def score(
-    file: Annotated[Path, typer.Argument(help="Raw applications: CSV or Parquet.")],
+    file: Annotated[Path, typer.Argument(help="Raw applications: a file, or the folder with every table.")],
     out: Annotated[Path, typer.Option(help="Decisions: .csv or .parquet; rejects go beside it.")],
     portfolio: Name = DEFAULT,
     as_json: Json = False,

@@ -16,6 +16,7 @@ from metaflow import Run, Runner, Step, Task
 from credit.governance.registry import Registry
 from credit.home import Home
 from credit.portfolio import load
+from credit.scoring import book as books
 from credit.scoring.scorer import Scorer
 
 FIELD = "native,weighted,selected,broken,scorecard"
@@ -316,6 +317,12 @@ def test_the_default_book_shows_what_history_is_worth(tmp_path: Path) -> None:
     card = done.run["select"].task.data.selection
     assert set(card.kept) <= set(card.table["feature"])
     assert "Folding instalments due and paid" in done.said
+    made_up = next((place.home.workspace / "synthetic").iterdir())
+    fresh = pd.read_parquet(made_up / "application_train.parquet").drop(columns="TARGET").head(40)
+    fresh.to_parquet(made_up / "application_test.parquet")
+    scorer = Scorer.load(Path(summary["release"]) / "bundle")
+    scored = books.score(scorer, load("home_credit"), made_up, place.folder / "decided.csv", "a test")
+    assert (scored.scored, scored.rejected) == (40, 0)
 
 
 CARDS = [
