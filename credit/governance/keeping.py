@@ -8,11 +8,14 @@ import pandas as pd
 
 from credit.console import step
 from credit.evaluation.metrics import Interval
+from credit.features import definitions
 from credit.governance import release
 from credit.governance.assessment import Assessment
 from credit.governance.release import Candidate, Data
 from credit.home import Home
 from credit.portfolio import Portfolio
+from credit.scoring.decider import BOOK
+from credit.scoring.reference import Reference
 from credit.scoring.scorer import Scorer
 from credit.training.choice import Choice
 from credit.training.dataset import Dataset
@@ -58,7 +61,9 @@ def keep(
     with step("Keeping the trained model") as keeping:
         test = dataset.load("test")
         bundle = scorer.save(folder / "bundle")
-        (bundle / release.BOOK).write_text(book.text, encoding="utf-8")
+        (bundle / BOOK).write_text(book.text, encoding="utf-8")
+        defined = definitions(book, dataset.tables)
+        Reference.make(scorer, defined, dataset.load("validation"), dataset.synthetic).save(bundle)
         decided = scorer.decide(test)
         truth = pd.DataFrame({"y_true": test[book.target], "y_prob": decided["probability_of_default"]})
         truth["decision"] = decided["decision"]

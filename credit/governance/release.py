@@ -25,11 +25,9 @@ from credit.errors import ModelError
 from credit.evaluation.metrics import Interval
 from credit.governance.verdict import Verdict
 
-__all__ = ["BOOK", "Candidate", "Data", "Judged", "Release", "digest", "judge", "read", "write"]
+__all__ = ["Candidate", "Data", "Judged", "Release", "digest", "judge", "read", "write"]
 
 FILE = "release.json"
-#: The portfolio's file inside a bundle: a model is used under the contract it was trained under.
-BOOK = "portfolio.toml"
 #: A file's content: bytes, text, or the path of a file to copy.
 Content = bytes | str | Path
 

@@ -12,6 +12,7 @@ from credit.governance.release import Release
 from credit.governance.verdict import Verdict
 from credit.home import Home
 from credit.portfolio import Portfolio
+from credit.scoring.decider import BOOK
 from credit.scoring.scorer import Scorer
 
 __all__ = ["Submission", "newest", "open_bundle", "submit"]
@@ -48,7 +49,7 @@ def submit(folder: Path, home: Home, *, accept_new_contract: bool = False) -> Su
         If MLflow does not answer; the release stays where it is.
     """
     kept = release.read(folder)
-    book, registry = portfolio.load(kept.bundle / release.BOOK), Registry(kept.portfolio, home)
+    book, registry = portfolio.load(kept.bundle / BOOK), Registry(kept.portfolio, home)
     with step("Gate: challenger against champion", len(kept.truth)) as gating:
         with registry.keeping(folder):
             champion = registry.champion()
@@ -65,7 +66,7 @@ def submit(folder: Path, home: Home, *, accept_new_contract: bool = False) -> Su
 
 def open_bundle(folder: Path) -> tuple[Scorer, Portfolio]:
     """Load a bundle that the registry has checked: the scorer, and the portfolio it was trained under."""
-    return Scorer.load(folder), portfolio.load(folder / release.BOOK)
+    return Scorer.load(folder), portfolio.load(folder / BOOK)
 
 
 def newest(home: Home) -> Path:

@@ -13,6 +13,9 @@ from typing import Any
 
 from credit.errors import ConfigError
 from credit.portfolio.book import (
+    Action,
+    Ask,
+    Band,
     Column,
     Costs,
     Group,
@@ -20,6 +23,7 @@ from credit.portfolio.book import (
     Language,
     Limits,
     Portfolio,
+    Section,
     Split,
     Table,
     Training,
@@ -29,6 +33,9 @@ from credit.settings import Reader, parse
 
 __all__ = [
     "DEFAULT",
+    "Action",
+    "Ask",
+    "Band",
     "Column",
     "Costs",
     "Group",
@@ -36,6 +43,7 @@ __all__ = [
     "Language",
     "Limits",
     "Portfolio",
+    "Section",
     "Split",
     "Table",
     "Training",

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 __all__ = [
+    "Action",
+    "Ask",
+    "Band",
     "Column",
     "Costs",
     "Group",
@@ -15,6 +18,7 @@ __all__ = [
     "Language",
     "Limits",
     "Portfolio",
+    "Section",
     "Split",
     "Table",
     "Training",
@@ -192,6 +196,66 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Band:
+    """A class of risk: the probabilities of default below `below` that no band before it holds."""
+
+    name: str
+    below: float
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What an officer is asked for a column, in the units of people; see `credit.portfolio.words`.
+
+    Attributes
+    ----------
+    label : Label
+        The question: "Age" for a date of birth in days before the application.
+    help_en, help_fr : str
+        A sentence of help; may be empty.
+    default : str, float or None
+        What a blank form starts with, as the raw column has it; None leaves the field empty.
+    """
+
+    name: str
+    label: Label
+    help_en: str = ""
+    help_fr: str = ""
+    default: str | float | None = None
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the officer's form: columns of the main table in order; a closed one opens on a click."""
+
+    label: Label
+    columns: tuple[str, ...]
+    open: bool = False
+
+
+@dataclass(frozen=True)
+class Action:
+    """One way in which an application can be changed: columns scaled together by one factor.
+
+    Attributes
+    ----------
+    name : str
+        What texts call it.
+    scales : dict of str to float
+        Actionable column of the main table to exponent: with factor f it becomes value x f ** exponent.  A longer
+        term at the same amount is ``{ annuity = -1 }``, less at the same term ``{ amount = 1, annuity = 1 }``.
+    low, high : float
+        The factors that are plausible.
+    """
+
+    name: str
+    label: Label
+    scales: dict[str, float]
+    low: float = 0.5
+    high: float = 2.0
+
+
+@dataclass(frozen=True)
 class Training:
     """Which candidates compete, beside which references, and how they are searched.
 
@@ -203,6 +267,10 @@ class Training:
     folds: int = 3
     seed: int = 7
     overrides: dict[str, dict[str, Any]] = field(default_factory=dict, metadata={"key": ""})
+
+
+#: The bands of a book that names none.
+BANDS = (Band("A", 0.02), Band("B", 0.04), Band("C", 0.07), Band("D", 0.11), Band("E", 0.2), Band("F", 1.0))
 
 
 @dataclass(frozen=True)
@@ -221,6 +289,18 @@ class Portfolio:
         File of facts beside the portfolio's file, from which a synthetic book is made.
     concepts : dict of str to Label
         What a decision is explained by; each feature belongs to one.
+    adverse : dict of str to Label
+        By concept: the words of a reason for a refusal; the concept's own words where there are none.
+    words : dict of str to Label
+        By level of a category: what people read instead.
+    bands : tuple of Band
+        The classes of risk, the safest first.
+    asks : dict of str to Ask
+        By column of the main table: how an officer is asked for it; the column's own words where there is none.
+    form : tuple of Section
+        The officer's form; one section for each concept where there is none.
+    actions : tuple of Action
+        How an application can be changed; each actionable column alone where there is none.
     folder : Path
         Where the portfolio's file lies; no part of its identity.
     text : str
@@ -243,6 +323,12 @@ class Portfolio:
     training: Training = field(default_factory=Training)
     groups: tuple[Group, ...] = ()
     concepts: dict[str, Label] = field(default_factory=dict)
+    adverse: dict[str, Label] = field(default_factory=dict)
+    words: dict[str, Label] = field(default_factory=dict)
+    bands: tuple[Band, ...] = BANDS
+    asks: dict[str, Ask] = field(default_factory=dict)
+    form: tuple[Section, ...] = ()
+    actions: tuple[Action, ...] = ()
     folder: Path = field(default=Path(), compare=False, metadata={"key": ""})
     text: str = field(default="", compare=False, repr=False, metadata={"key": ""})
 

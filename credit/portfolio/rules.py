@@ -56,6 +56,7 @@ def broken(book: Portfolio) -> Broken:
         yield from _main(book, book.tables[book.main])
         for at, group in enumerate(book.groups, start=1):
             yield from _group(book, group, ("groups", str(at)))
+        yield from _officer(book)
     else:
         yield ("main",), f"must be one of the tables, not {book.main!r}; {hint(book.main, book.tables)}"
     yield from _numbers(book)
@@ -179,6 +180,44 @@ def _group(book: Portfolio, group: Group, where: KeyPath) -> Broken:
         yield (*where, "edges"), f"must increase, not {list(group.edges)}."
     if group.scale == 0:
         yield (*where, "scale"), "must not be 0; leave it out for 1."
+
+
+def _officer(book: Portfolio) -> Broken:
+    """What an officer sees: questions, form, words, actions, bands."""
+    asked = {name: column for name, column in book.columns.items() if column.role in ("feature", "protected")}
+    for concept in book.adverse:
+        if concept not in book.concepts:
+            known = hint(concept, book.concepts)
+            yield ("adverse", concept), f"must be one of the [concepts], not {concept!r}; {known}"
+    for name in book.asks:
+        if name not in book.columns:
+            yield ("asks", name), f"must be a column of table '{book.main}', not {name!r}; {hint(name, book.columns)}"
+    for at, section in enumerate(book.form, start=1):
+        for name in section.columns:
+            if name not in asked:
+                known = hint(name, asked)
+                yield ("form", str(at), "columns"), f"must be features of table '{book.main}', not {name!r}; {known}"
+    if twice := _twice(name for section in book.form for name in section.columns):
+        yield ("form",), f"asks for each column once, but twice for: {twice}."
+    if twice := _twice(action.name for action in book.actions):
+        yield ("actions",), f"must differ in name, but are there twice: {twice}."
+    actionable = [column.name for column in book.features if column.actionable]
+    for at, action in enumerate(book.actions, start=1):
+        where = ("actions", str(at))
+        if not fullmatch(NAME, action.name):
+            yield (*where, "name"), f"must be letters, digits and _ and begin with a letter, not {action.name!r}."
+        if not action.scales:
+            yield (*where, "scales"), "changes nothing; name a column and its exponent."
+        for name in action.scales:
+            if name not in actionable:
+                yield (*where, "scales", name), f"must be an actionable column, not {name!r}; {hint(name, actionable)}"
+        if not 0 < action.low <= 1 <= action.high:
+            yield (*where, "low"), f"low and high must be factors around 1, not {action.low:g} and {action.high:g}."
+    edges = [band.below for band in book.bands]
+    if any(low >= high for low, high in pairwise([0.0, *edges])) or not edges or edges[-1] != 1:
+        yield ("bands",), f"below must increase from above 0 to 1, not {edges}."
+    if twice := _twice(band.name for band in book.bands):
+        yield ("bands",), f"must differ in name, but are there twice: {twice}."
 
 
 def _numbers(book: Portfolio) -> Broken:
