@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from credit import __version__, console
-from credit.errors import ConfigError, CreditError
+from credit.errors import ConfigError, CreditError, ModelError
 from credit.portfolio import DEFAULT, available, load
 
 app = typer.Typer(
@@ -26,17 +26,20 @@ app = typer.Typer(
 )
 book = typer.Typer(no_args_is_help=True, help="Portfolios: the lender's books as TOML files.")
 features_app = typer.Typer(no_args_is_help=True, help="Features: their dictionary, and their values for a book.")
-ledger_app = typer.Typer(no_args_is_help=True, help="The append-only record of promotions.")
+ledger_app = typer.Typer(no_args_is_help=True, help="The append-only record of decisions, outcomes and promotions.")
+outcomes_app = typer.Typer(no_args_is_help=True, help="What became of the applicants.")
 data_app = typer.Typer(no_args_is_help=True, help="Open books: fetch a copy of your own.")
 app.add_typer(book, name="portfolio")
 app.add_typer(data_app, name="data")
 app.add_typer(features_app, name="features")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(outcomes_app, name="outcomes")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Name = Annotated[str, typer.Option("--portfolio", help="A portfolio's name or its TOML file.")]
 Source = Annotated[str, typer.Option("--data", help="A folder, a file or a database URL.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the ledger.")]
+Decided = Annotated[int, typer.Argument(metavar="ID", help="The decision's number in the ledger.")]
 Number = Annotated[int | None, typer.Argument(help="The version; by default the champion before this one.")]
 
 
@@ -45,6 +48,20 @@ class Format(StrEnum):
 
     parquet = "parquet"
     csv = "csv"
+
+
+class Action(StrEnum):
+    """What a person can decide."""
+
+    approve = "approve"
+    decline = "decline"
+
+
+class Tongue(StrEnum):
+    """What words are in."""
+
+    en = "en"
+    fr = "fr"
 
 
 class Engine(StrEnum):
@@ -107,19 +124,27 @@ def score(
     file: Annotated[Path, typer.Argument(help="Raw applications: a file, or the folder with every table.")],
     out: Annotated[Path, typer.Option(help="Decisions: .csv or .parquet; rejects go beside it.")],
     portfolio: Name = DEFAULT,
+    history: Annotated[str | None, typer.Option(help="Where the other tables are, if elsewhere.")] = None,
+    no_history: Annotated[bool, typer.Option("--no-history", help="Nobody has rows in the other tables.")] = False,
+    labelled: Annotated[bool, typer.Option("--labelled", help="Those with a known outcome, to look back.")] = False,
+    language: Annotated[Tongue, typer.Option(help="Of the reasons.")] = Tongue.en,
     as_json: Json = False,
 ) -> None:
     """Score raw applications with the champion; rows that break the contract go to a second file."""
     from credit.governance.registry import Registry
-    from credit.governance.submission import open_bundle
+    from credit.governance.serving import open_version
     from credit.scoring import book as books
 
+    if history and no_history:
+        raise ConfigError("--history and --no-history: are opposites; give one of them.")
     registry = Registry(load(portfolio).name)
     version = registry.champion()
-    scorer, trained_on = open_bundle(registry.load(version))
-    assert version is not None  # registry.load refuses to go on without a champion  # noqa: S101
-    scored = books.score(scorer, trained_on, file, out, f"{version.model}/{version.number}")
-    _show(asdict(scored), as_json)
+    if version is None:
+        raise ModelError(f"{registry.model}: has no champion; train one, or promote a version.")
+    decider = open_version(registry, version)
+    source = books.NO_HISTORY if no_history else history
+    scored = books.score(decider, file, out, history=source, labelled=labelled, language=language.value)
+    _show(asdict(scored) | {"synthetic": decider.reference.synthetic}, as_json)
 
 
 @app.command()
@@ -180,15 +205,94 @@ def rollback(
     _show({"champion": _row(moved)}, as_json)
 
 
-@ledger_app.command("verify")
-def verify(as_json: Json = False) -> None:
-    """Check the ledger's chain of hashes.  Exit code 1 if a row was edited, removed, inserted or moved."""
-    from credit.governance.ledger import Ledger
-    from credit.home import Home
+@app.command()
+def replay(number: Decided, as_json: Json = False) -> None:
+    """Make a recorded decision again with the version that made it.  Exit code 1 if anything differs."""
+    from credit.governance import replay as replays
+    from credit.governance.records import Records
+    from credit.governance.registry import Registry
 
-    problems = Ledger(Home.here().ledger_url).verify()
-    _show({"intact": not problems, "problems": problems}, as_json)
-    raise typer.Exit(1 if problems else 0)
+    records = Records(_ledger())
+    made = replays.replay(records, Registry(records.find(number).portfolio), number)
+    shown = None if made.decision is None else made.decision.probability
+    told = {"decision": number, "same": made.same, "differences": list(made.differences)}
+    _show(told | {"probability": shown, "bits": shown if shown is None else shown.hex()}, as_json)
+    raise typer.Exit(0 if made.same else 1)
+
+
+@app.command()
+def override(
+    number: Decided,
+    to: Annotated[Action, typer.Option(help="What a person decides instead.")],
+    reason: Reason,
+    as_json: Json = False,
+) -> None:
+    """Record that a person (CREDIT_USER, or the system's user) decided otherwise than the model, and why."""
+    from credit.governance.ledger import actor
+    from credit.governance.records import Records
+
+    event = Records(_ledger()).override(number, to.value, reason, by=actor())
+    _show({"decision": number, "to": to.value, "event": event}, as_json)
+
+
+@outcomes_app.command("import")
+def import_outcomes(
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet: decision (its number), outcome (0 or 1), observed.")],
+    correct: Annotated[str, typer.Option(help="Why outcomes that contradict recorded ones take their place.")] = "",
+    rejects: Annotated[Path | None, typer.Option(help="Where bad rows go; by default NAME.rejected.csv.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Join matured outcomes to decisions; bad rows go to a second file.  Exit code 1 if there are any."""
+    from credit.governance import outcomes
+
+    made = outcomes.import_outcomes(_ledger(), file, correct=correct, rejects=rejects)
+    _show(asdict(made), as_json)
+    raise typer.Exit(1 if made.rejected else 0)
+
+
+@ledger_app.command("verify")
+def verify(
+    head: Annotated[str | None, typer.Option(help="A head printed earlier; it must still be in the chain.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check the ledger's chain of hashes.  Exit code 1 if a row was edited, removed, inserted or moved."""
+    found = _ledger().audit(head)
+    told = {"intact": not found.problems, "events": found.events, "head": found.head, "problems": found.problems}
+    _show(told, as_json)
+    raise typer.Exit(1 if found.problems else 0)
+
+
+@ledger_app.command("erase")
+def erase(
+    reason: Annotated[str, typer.Option(help="On what ground, without the client's name; kept for ever.")],
+    client: Annotated[str | None, typer.Option(help="The client's number.")] = None,
+    event: Annotated[list[int] | None, typer.Option(help="Or events by number, as after restoring a backup.")] = None,
+    portfolio: Name = DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Erase what the ledger holds about a client; the chain stays whole."""
+    from credit.governance import retention
+
+    if (client is None) == (not event):
+        raise ConfigError("erase: what to erase is --client or --event; give one of the two.")
+    if client is None:
+        erased = retention.erase_events(_ledger(), event or [], reason)
+    else:
+        erased = retention.erase(_ledger(), client, reason, portfolio=load(portfolio).name)
+    _show({"erased": erased.events, "event": erased.event}, as_json)
+
+
+@ledger_app.command("retain")
+def retain(
+    days: Annotated[int, typer.Option(help="How long personal data are kept.")],
+    reason: Annotated[str, typer.Option(help="On what ground; by default the period itself.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Erase what is personal of decisions older than so many days, in all books; the chain stays whole."""
+    from credit.governance import retention
+
+    erased = retention.retain(_ledger(), days, reason)
+    _show({"erased": erased.events, "event": erased.event}, as_json)
 
 
 @features_app.command("build")
@@ -276,6 +380,13 @@ def init(
         raise ConfigError(f"--out {out}: exists already; name another file, or remove it.")
     out.write_text(draft(file, target, key, out.stem), encoding="utf-8")
     typer.echo(f"{out}: drafted; train with `python flows/training.py run --portfolio {out} --data {file}`.")
+
+
+def _ledger() -> Any:
+    from credit.governance.ledger import Ledger
+    from credit.home import Home
+
+    return Ledger(Home.here().ledger_url)
 
 
 def _row(version: Any) -> dict[str, Any]:

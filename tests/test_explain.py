@@ -2,9 +2,11 @@
 
 import json
 import warnings
+from dataclasses import replace
 from itertools import combinations
 from math import factorial
 
+import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,13 +14,14 @@ from learning import LEARNERS, fitted, learn, open_sales, sales, shop
 
 from credit import features
 from credit.errors import ModelError
-from credit.scoring.explain import contributions, importance
+from credit.scoring.explain import attribute, contributions, explain, importance
 from credit.scoring.export import export
 from credit.scoring.scorer import Scorer
+from credit.training.calibration import Calibration
 
 
 @pytest.fixture(scope="module")
-def explain():
+def oracle():
     """SHAP's own explainer of a booster; importing it trips a notice of matplotlib's that is no concern of ours."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PendingDeprecationWarning)
@@ -79,20 +82,20 @@ def test_values_are_those_of_the_definition(name):
 
 
 @pytest.mark.parametrize("name", ["native", "weighted", "monotone"])
-def test_values_are_those_of_shap(name, explain):
+def test_values_are_those_of_shap(name, oracle):
     """The word "SHAP" is on the page: the package that bears it must agree."""
     scorer, rows = exported(name), open_sales()
     values, base = contributions(scorer, rows)
-    found = explain(scorer, rows)
+    found = oracle(scorer, rows)
     np.testing.assert_allclose(values.to_numpy(), found.values, atol=1e-9)
     np.testing.assert_allclose(np.full(len(rows), base), found.base_values, atol=1e-9)
 
 
-def test_an_indicator_counts_with_its_feature(explain):
+def test_an_indicator_counts_with_its_feature(oracle):
     """That a score was missing is a fact about the score; people know of no column "score is missing"."""
     scorer, rows = exported("imputed"), open_sales()
     values, _ = contributions(scorer, rows)
-    found = explain(scorer, rows)
+    found = oracle(scorer, rows)
     inputs = [item.name for item in scorer.inputs]
     flagged = [item.name for item in scorer.inputs if item.indicator]
     assert list(values) == inputs
@@ -127,20 +130,19 @@ def test_explaining_survives_the_files(tmp_path):
     pd.testing.assert_frame_equal(contributions(again, rows)[0], contributions(scorer, rows)[0], check_exact=True)
 
 
-@pytest.mark.parametrize("slip", [1e-3, -1.0])
+@pytest.mark.parametrize("slip", [1e-3, -1.0, np.nan])
 def test_reasons_that_do_not_add_up_are_refused(monkeypatch, slip):
     """A score from one model explained by another: no client must be given such reasons."""
-    raw = Scorer.raw
-    monkeypatch.setattr(Scorer, "raw", lambda scorer, frame: raw(scorer, frame) + slip)
+    scorer, predict = exported("native"), lgb.Booster.predict
+
+    def slipped(booster, rows, **options):
+        return predict(booster, rows, **options) + (slip if options.get("raw_score") else 0.0)
+
+    monkeypatch.setattr(lgb.Booster, "predict", slipped)
     with pytest.raises(ModelError, match="SHAP values: they do not add up to the raw score"):
-        contributions(exported_before(), open_sales(10))
-
-
-def exported_before():
-    """Exported while raw scores were right: the export compares them itself."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("credit.scoring.export.np.array_equal", lambda *_: True)
-        return exported("native")
+        contributions(scorer, open_sales(10))
+    with pytest.raises(ModelError, match="SHAP values: they do not add up to the raw score"):
+        explain(scorer, features.definitions(shop()), open_sales(10))
 
 
 def test_importance_is_the_mean_absolute_contribution():
@@ -157,3 +159,69 @@ def test_importance_finds_what_was_planted():
     assert set(ranked.index[:2]) == {"score", "amount"}
     assert ranked.is_monotonic_decreasing
     assert json.loads(ranked.to_json()).keys() == set(values)
+
+
+# By concept, and in probability
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_concepts_gather_features_and_both_add_up(name):
+    """What the page shows of a score, in either unit and at either level, is the whole score and nothing else."""
+    scorer, rows, book = exported(name), open_sales(60), features.definitions(shop())
+    concept = {each.name: each.concept for each in book}
+    for made, p, raw in zip(explain(scorer, book, rows), scorer.predict(rows), scorer.raw(rows), strict=True):
+        assert (made.probability, made.raw) == (p, raw)  # bit for bit what was decided on
+        for effects in (made.concepts, made.features):
+            assert sum(each.log_odds for each in effects) == pytest.approx(made.raw - made.base, abs=1e-9)
+            assert sum(each.probability for each in effects) == pytest.approx(p - made.base_probability, abs=1e-9)
+            sizes = [abs(each.log_odds) for each in effects]
+            assert sizes == sorted(sizes, reverse=True)
+            assert all(np.sign(each.log_odds) == np.sign(each.probability) for each in effects)
+        for each in made.concepts:
+            parts = [part.log_odds for part in made.features if concept[part.name] == each.name]
+            assert each.log_odds == pytest.approx(sum(parts), abs=1e-12)
+
+
+def test_the_scale_of_probability_is_that_of_aumann_and_shapley():
+    """Each effect in probability is its path integral along the straight way from base to score: by quadrature."""
+    scorer, rows = exported("weighted"), open_sales(8)
+    scorer = replace(scorer, calibration=Calibration("sigmoid", (0.8,), (-0.4,)))
+    steps = (np.arange(20_000) + 0.5) / 20_000
+    for made in explain(scorer, features.definitions(shop()), rows):
+        p = scorer.calibration.apply(made.base + steps * (made.raw - made.base))
+        slope = float((0.8 * p * (1 - p)).mean())
+        for each in made.concepts:
+            assert each.probability == pytest.approx(each.log_odds * slope, rel=1e-6)
+
+
+def test_flat_calibration_leaves_ranks_and_takes_the_size():
+    """On one step of an isotonic map the probability tells nobody apart; who speaks against whom is still known."""
+    scorer, rows, book = exported("native"), open_sales(40), features.definitions(shop())
+    flat = replace(scorer, calibration=Calibration("isotonic", (-50.0, 50.0), (0.1, 0.1)))
+    for made, usual in zip(explain(flat, book, rows), explain(scorer, book, rows), strict=True):
+        assert [each.name for each in made.concepts] == [each.name for each in usual.concepts]
+        assert {each.probability for each in made.concepts} == {0.0}
+        assert made.probability == made.base_probability == 0.1
+
+
+def test_a_score_at_the_base_has_the_slope_there():
+    """Nothing lies between base and score; effects that cancel out still have a size in probability."""
+    scorer, rows, book = exported("native"), open_sales(1), features.definitions(shop())
+    made = attribute(scorer, book, rows)
+    at_base = replace(made, raw=np.array([made.base]), calibration=Calibration())
+    p = float(at_base.calibration.apply([made.base])[0])
+    assert at_base.slope(0) == pytest.approx(p * (1 - p), rel=1e-6)
+    nearly = replace(at_base, raw=np.array([made.base + 1e-5]))
+    assert nearly.slope(0) == pytest.approx(at_base.slope(0), rel=1e-4)
+
+
+def test_importance_by_concept():
+    scorer, rows, book = exported("native"), open_sales(50), features.definitions(shop())
+    made = attribute(scorer, book, rows)
+    ranked = importance(pd.DataFrame(made.by_concept, columns=list(made.concepts)))
+    assert set(ranked.index) == {each.concept for each in book}
+    assert ranked.is_monotonic_decreasing
+
+
+def test_no_rows_are_explained_as_none():
+    assert explain(exported("native"), features.definitions(shop()), open_sales(3).head(0)) == []

@@ -3,6 +3,7 @@
 import json
 import pickle
 import random
+import re
 import subprocess
 import sys
 import tomllib
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from credit.errors import ConfigError
-from credit.portfolio import Column, Costs, Label, Limits, Portfolio, Split, Training, available, load
+from credit.portfolio import Column, Costs, Label, Limits, Portfolio, Split, Training, available, load, words
 
 BOOK = """
 name = "shop"
@@ -152,6 +153,87 @@ def test_costs_are_ten_to_one(shipped: Portfolio) -> None:
     assert 10 * threshold == pytest.approx(1 - threshold)
 
 
+# What an officer sees: nothing may be left to a name of the file, in either language.
+
+
+def test_every_concept_has_a_reason_in_both_languages(shipped: Portfolio) -> None:
+    """A refusal must be explained (12 CFR 1002.9): a title such as "Income" does not say what was wrong with it."""
+    assert set(shipped.adverse) == set(shipped.concepts)
+    for name, label in shipped.adverse.items():
+        assert label.en.strip(), name
+        assert label.fr.strip(), name
+        assert label.en != label.fr
+    for language in ("en", "fr"):
+        assert len({getattr(label, language) for label in shipped.adverse.values()}) == len(shipped.adverse)
+
+
+def test_every_level_has_words_and_they_differ(shipped: Portfolio) -> None:
+    """Whoever chooses must see what is chosen; Y and N, Yes and No, are yes and no without being told."""
+    for column in shipped.columns.values():
+        if column.type != "category" or column.role not in ("feature", "protected"):
+            continue
+        for language in ("en", "fr"):
+            choices = words.choices(shipped, column, language)
+            assert {level for _, level in choices} == set(column.levels)
+            assert len({word for word, _ in choices}) == len(choices), column.name
+        for level in column.levels:
+            told = shipped.words.get(f"{column.name}={level}") or shipped.words.get(level)
+            assert told or level in ("Y", "N", "Yes", "No"), (column.name, level)
+
+
+def test_every_feature_is_in_the_form_once(shipped: Portfolio) -> None:
+    """A required one that is not asked for refuses every application; one asked for twice has two answers."""
+    there = [name for section in shipped.form for name in section.columns]
+    assert sorted(there) == sorted(feature.name for feature in shipped.features)
+
+
+def test_what_must_be_answered_is_open(shipped: Portfolio) -> None:
+    """A field that holds up the decision must not be hidden behind a click."""
+    for section in shipped.form:
+        columns = [shipped.columns[name] for name in section.columns]
+        wanted = [each.name for each in columns if not each.missing and words.start(shipped, each.name) is None]
+        assert section.open or not wanted, wanted
+
+
+def test_questions_and_sections_differ(shipped: Portfolio) -> None:
+    for language in ("en", "fr"):
+        questions = [words.question(shipped, name, language) for part in shipped.form for name in part.columns]
+        assert len(set(questions)) == len(questions)
+        titles = [getattr(section.label, language) for section in shipped.form]
+        assert len(set(titles)) == len(titles)
+
+
+def test_questions_and_help_say_no_raw_unit_and_come_in_two_languages(shipped: Portfolio) -> None:
+    for name, ask in shipped.asks.items():
+        if words.unit(shipped.columns[name], "en") == "years":
+            assert not re.search(r"days|jours", f"{ask.label.en} {ask.label.fr}"), name
+        assert bool(ask.help_en) == bool(ask.help_fr), name
+        assert all(not text or text.endswith(".") for text in (ask.help_en, ask.help_fr)), name
+
+
+def test_no_first_value_decides_for_a_person(default_book: Portfolio) -> None:
+    """Age, income, amounts, job, home: what is not asked must not be guessed."""
+    given = {name for name, ask in default_book.asks.items() if ask.default is not None}
+    groups = {default_book.columns[name].group for name in given}
+    assert groups == {"region", "contact", "documents", "process"}
+    assert not any("_NOT_" in name for name in given), "where somebody lives and works"
+    assert "FLAG_EMP_PHONE" not in given, "whether there is an employer"
+
+
+def test_bands_part_where_the_costs_do(default_book: Portfolio) -> None:
+    """A band on both sides of the threshold would hold approved and declined applicants."""
+    assert default_book.costs.threshold in [band.below for band in default_book.bands]
+
+
+def test_actions_ask_nobody_to_borrow_more(default_book: Portfolio) -> None:
+    for each in default_book.actions:
+        falls = {name for name, exponent in each.scales.items() if exponent > 0}
+        assert not falls or each.high == 1, each.name
+    assert {name for each in default_book.actions for name in each.scales} == {
+        column.name for column in default_book.features if column.actionable
+    }
+
+
 @pytest.fixture(scope="module")
 def default_book() -> Portfolio:
     return load("home_credit")
@@ -278,6 +360,31 @@ def column(**settings: Any) -> tuple[str, str]:
 
 def extra(text: str) -> tuple[str, str]:
     return "[concepts]", f"{text}\n[concepts]"
+
+
+def asked(name: str, **settings: Any) -> tuple[str, str]:
+    """Ask for a column, in the file's last table."""
+    shown = {"en": "How much?", "fr": "Combien ?"} | settings
+    entry = ", ".join(f"{key} = {json.dumps(value)}" for key, value in shown.items())
+    return 'time = "days"', f'time = "days"\n[asks]\n{name} = {{ {entry} }}'
+
+
+def form(*names: str) -> tuple[str, str]:
+    return extra(f'[[form]]\nen = "All"\nfr = "Tout"\ncolumns = {json.dumps(names)}')
+
+
+def action(name: str, scales: str, low: float = 0.5, high: float = 1, times: int = 1) -> tuple[str, str]:
+    entry = f'[[actions]]\nname = "{name}"\nen = "x"\nfr = "x"\nscales = {scales}\nlow = {low}\nhigh = {high}\n'
+    return extra(entry * times)
+
+
+def bands(*edges: tuple[str, float]) -> tuple[str, str]:
+    entries = ", ".join(f'{{ name = "{name}", below = {below} }}' for name, below in edges)
+    return 'licence = "ours"', f'licence = "ours"\nbands = [{entries}]'
+
+
+#: Make the column "income" one that can be changed.
+CAN = column(actionable=True)
 
 
 MISTAKES = [
@@ -444,6 +551,60 @@ MISTAKES = [
         "tables.loan.unlabelled: must be the plain",
     ),
     ([extra("[training]\ncandidates = ['x; rm']")], "training.candidates: must be letters, digits and _"),
+    # what an officer sees
+    (
+        [extra('[adverse]\nmonney = { en = "x", fr = "x" }')],
+        "adverse.monney: must be one of the [concepts], not",
+    ),
+    (
+        [extra('[words]\nC = { en = "x", fr = "x" }')],
+        "words.C: must be a level of a category, or COLUMN=level",
+    ),
+    ([extra('[words]\n"sex=x" = { en = "x", fr = "x" }')], "or COLUMN=level, not 'sex=x'; did you mean 'sex="),
+    ([asked("incom")], "asks.incom: must be a column of table 'loan', not 'incom'; did you mean 'income'?"),
+    ([asked("income", default=9.5)], "asks.income.default: must be between the column's min and max, 0.0 and 9.0"),
+    ([asked("income", default=-1)], "asks.income.default: must be between the column's min and max"),
+    ([asked("income", default="much")], "asks.income.default: must be a number, as in the raw column, not 'much'."),
+    ([asked("income", default=1.5), column(type="integer")], "asks.income.default: must be a whole number"),
+    ([asked("income", default=2), column(type="flag")], "asks.income.default: must be 0 or 1"),
+    (
+        [asked("sex", default="x")],
+        "asks.sex.default: must be one of the levels of 'sex', as in",
+    ),
+    ([asked("sex", default=1)], "asks.sex.default: must be one of the levels of 'sex'"),
+    ([form("income", "id")], "form.1.columns: must be features of table 'loan', not 'id'"),
+    (
+        [form("income", "incom")],
+        "form.1.columns: must be features of table 'loan', not 'incom'; did you mean 'income'?",
+    ),
+    ([form("income", "income")], "form: asks for each column once, but twice for: income."),
+    (
+        [form("sex"), column(missing=False)],
+        "form: must ask for every feature that may not be missing; add income.",
+    ),
+    (
+        [action("cut", "{ income = 1 }")],
+        "actions.1.scales.income: must be an actionable column of",
+    ),
+    (
+        [action("cut", "{ income = 1 }"), column(type="category", actionable=True)],
+        "actions.1.scales.income: must be an actionable column of numbers",
+    ),
+    ([action("cut", "{}"), CAN], "actions.1.scales: changes nothing; name a column and its exponent."),
+    ([action("cut", "{ income = 0 }"), CAN], "actions.1.scales.income: must not be 0, which changes nothing"),
+    ([action("a cut", "{ income = 1 }"), CAN], "actions.1.name: must be letters, digits and _"),
+    (
+        [action("cut", "{ income = 1 }", low=0), CAN],
+        "actions.1.low: low and high must be factors around 1, not 0 and",
+    ),
+    ([action("cut", "{ income = 1 }", low=1.1), CAN], "actions.1.low: low and high must be factors around 1"),
+    ([action("cut", "{ income = 1 }", high=0.9), CAN], "actions.1.low: low and high must be factors around 1"),
+    ([action("cut", "{ income = 1 }", times=2), CAN], "actions: must differ in name, but are there twice: cut."),
+    ([bands(("A", 0.5), ("B", 0.9))], "bands: below must increase from above 0 to 1, not [0.5, 0.9]."),
+    ([bands(("A", 0.5), ("B", 0.5), ("C", 1))], "bands: below must increase from above 0 to 1"),
+    ([bands(("A", 0), ("B", 1))], "bands: below must increase from above 0 to 1"),
+    ([bands()], "bands: below must increase from above 0 to 1, not []."),
+    ([bands(("A", 0.5), ("A", 1))], "bands: must differ in name, but are there twice: A."),
 ]
 
 

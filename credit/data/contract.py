@@ -23,7 +23,7 @@ from credit.data.report import DONE, REMEDIES, Report, Violation, refuse
 from credit.data.rules import allowed, is_text, judge, promised, severity
 from credit.portfolio import Column, Portfolio
 
-__all__ = ["Checked", "Report", "Screened", "Violation", "check", "screen"]
+__all__ = ["Checked", "Report", "Screened", "Violation", "assess", "check", "screen"]
 
 #: Defaults (and clients who paid) that each fold of the search needs, to rank anything.
 DEFAULTS_PER_FOLD = 10
@@ -74,12 +74,20 @@ def check(portfolio: Portfolio, tables: Mapping[str, Any], *, labelled: bool = T
         If there is any error; it lists all of them.
     """
     with step("Checking the contract") as checking:
-        judged = _judged(portfolio, tables, labelled=labelled)
-        report = _report(portfolio, judged)
-        checking.rows = sum(report.sizes.values())
-    refuse(report.errors)
-    _log(report)
-    return Checked({name: table.typed for name, table in judged.items()}, report)
+        checked = assess(portfolio, tables, labelled=labelled)
+        checking.rows = sum(checked.report.sizes.values())
+    refuse(checked.report.errors)
+    _log(checked.report)
+    return checked
+
+
+def assess(portfolio: Portfolio, tables: Mapping[str, Any], *, labelled: bool = True) -> Checked:
+    """Do what `check` does, but refuse nothing and log nothing: the report says all.
+
+    Of one applicant, tables without the main one may be assessed too.
+    """
+    judged = _judged(portfolio, tables, labelled=labelled)
+    return Checked({name: table.typed for name, table in judged.items()}, _report(portfolio, judged))
 
 
 def screen(portfolio: Portfolio, tables: Mapping[str, Any]) -> Screened:

@@ -37,6 +37,14 @@ Drafted by `credit portfolio init`; training runs on it as it is. Before anyone 
   en, fr              words for people: both are only the column's name
 and add to a column, where you know, monotone = 1 (a higher value can only mean more risk) or -1 (less), and
 group = "NAME" to explain it together with others, in the words of [concepts.NAME] en = "...", fr = "...".
+
+A form is made of all that. To say it better, add what the portfolios of the package have:
+  [asks]              the question, help and first value of a field, where the column's words do not do
+  [words]             what people read instead of a level
+  [[form]]            the fields in their order, in sections
+  [adverse]           the reason for a refusal, by group
+  [[actions]]         what can be changed in an application, of columns with actionable = true
+  [[bands]]           classes of risk
 """
 
 
@@ -208,12 +216,16 @@ def _render(plan: _Plan, head: str) -> str:
     table.update(_words("Applications", "Demandes") | {"files": [plan.stem], "key": [plan.key]})
     if plan.generated:
         _put(table, "generated_key", True, "no column names the rows, so their number does: keep their order")
-    table["columns"] = tomlkit.table(is_super_table=True)
-    for column, found in plan.guesses.items():
-        table["columns"][column] = _entry(column, found)
-    book["tables"] = tomlkit.table(is_super_table=True)
-    book["tables"][plan.table] = table
+    table["columns"] = _parent({column: _entry(column, found) for column, found in plan.guesses.items()})
+    book["tables"] = _parent({plan.table: table})
     return tomlkit.dumps(book)
+
+
+def _parent(tables: dict[str, Table]) -> Table:
+    """Hold tables in one that needs no line of its own."""
+    parent = tomlkit.table(is_super_table=True)
+    parent.update(tables)
+    return parent
 
 
 def _top(book: TOMLDocument, plan: _Plan) -> None:

@@ -14,7 +14,7 @@ import ibis
 
 from credit.portfolio import Column, Label, Table
 
-__all__ = ["Judgement", "Severity", "allowed", "is_text", "judge", "promised", "severity"]
+__all__ = ["Judgement", "Severity", "allowed", "identity", "is_text", "judge", "promised", "severity"]
 
 Severity = Literal["error", "warn", "null"]
 Rules = list[tuple[str, Any]]
@@ -117,6 +117,14 @@ def allowed(column: Column, rule: str) -> str:
         shown = ", ".join(column.levels[:8])
         return f"(known: {shown}{', ...' if len(column.levels) > 8 else ''})"
     return ""
+
+
+def identity(column: Column, value: Any) -> Any:
+    """Write a key so that equal keys are equal however they were read: int64 where keys are numbers, else text."""
+    if value.type().is_signed_integer():
+        return value.cast("int64")
+    typed = judge(column, value).typed
+    return typed if column.type == "category" else typed.try_cast("int64")
 
 
 def is_text(identifier: Any) -> Any:

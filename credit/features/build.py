@@ -17,7 +17,7 @@ from credit.features.engine import DUCKDB, Engine
 from credit.features.history import fold
 from credit.portfolio import Group, Portfolio
 
-__all__ = ["FeatureSet", "address", "build", "express", "load", "manifest"]
+__all__ = ["FeatureSet", "address", "build", "by_table", "express", "load", "manifest"]
 
 FEATURES, AUDIT, MANIFEST = "features.parquet", "audit.parquet", "features.json"
 
@@ -65,14 +65,19 @@ def express(portfolio: Portfolio, tables: Mapping[str, Any], features: Sequence[
     ibis.Table
         One row per applicant of the main table.
     """
-    folded = {name: fold(portfolio, tables, name, own) for name, own in _by_table(features).items()}
+    folded = {name: fold(portfolio, tables, name, own) for name, own in by_table(features).items()}
     return _joined(portfolio, tables[portfolio.main], folded, features)
 
 
 def build(
-    portfolio: Portfolio, tables: Mapping[str, Any], out: str | Path, fingerprint: str, engine: Engine = DUCKDB
+    portfolio: Portfolio,
+    tables: Mapping[str, Any],
+    out: str | Path,
+    fingerprint: str,
+    engine: Engine = DUCKDB,
+    wanted: Sequence[Feature] | None = None,
 ) -> FeatureSet:
-    """Compute every feature that the tables allow, once per content, and write all of it or nothing.
+    """Compute features, once per content, and write all of it or nothing.
 
     Parameters
     ----------
@@ -86,13 +91,15 @@ def build(
         The data's digest, from `credit.data.tables.fingerprint`.
     engine : Engine
         Where the tables live and what writes them.
+    wanted : sequence of Feature, optional
+        What to compute; by default all that the tables allow.
 
     Returns
     -------
     FeatureSet
         Of the files that are there already where data and definitions are unchanged.
     """
-    features = definitions(portfolio, tables)
+    features = definitions(portfolio, tables) if wanted is None else tuple(wanted)
     digest = address(portfolio, features, fingerprint)
     found = manifest(out, engine)
     if found.get("digest") != digest:
@@ -143,7 +150,7 @@ def _write(
     main = tables[portfolio.main]
     with engine.staging(out) as stage:
         folded = {}
-        for name, own in _by_table(features).items():
+        for name, own in by_table(features).items():
             with step(f"Folding {portfolio.tables[name].label.en.lower()}") as folding:
                 folded[name] = stage(fold(portfolio, tables, name, own), name)
                 folding.note = f"{len(own)} aggregates"
@@ -155,7 +162,7 @@ def _write(
     return engine.write(groups, engine.place(out, AUDIT))
 
 
-def _by_table(features: Sequence[Feature]) -> dict[str, list[Feature]]:
+def by_table(features: Sequence[Feature]) -> dict[str, list[Feature]]:
     """Group the aggregates that the features are, or read, by their table."""
     found: dict[str, list[Feature]] = {}
     for feature in closure(features):

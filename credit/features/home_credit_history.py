@@ -78,7 +78,7 @@ HISTORY: tuple[Feature, ...] = (
     *bureau("bureau_ends_last", most(_.DAYS_CREDIT_ENDDATE, ACTIVE), "Last agreed end of the running credits elsewhere", "Dernière fin prévue des crédits en cours ailleurs", "bureau_debt", unit="days"),
     *bureau("bureau_ends_mean", mean(_.DAYS_CREDIT_ENDDATE, ACTIVE), "Mean agreed end of the running credits elsewhere", "Fin prévue moyenne des crédits en cours ailleurs", "bureau_debt", unit="days"),
     *bureau("bureau_overrun", share(_.DAYS_CREDIT_ENDDATE < 0, of=ACTIVE & _.DAYS_CREDIT_ENDDATE.notnull()), "Share of running credits elsewhere past their agreed end", "Part des crédits en cours ailleurs au-delà de leur fin prévue", "bureau_arrears", unit="share", monotone=1),
-    *bureau("bureau_closed_early", mean(_.DAYS_CREDIT_ENDDATE - _.DAYS_ENDDATE_FACT, CLOSED), "Days that credits elsewhere were closed before their agreed end", "Jours d'avance de clôture des crédits ailleurs", "bureau_history", unit="days"),
+    *bureau("bureau_closed_early", mean(_.DAYS_CREDIT_ENDDATE - _.DAYS_ENDDATE_FACT, CLOSED), "Days that credits elsewhere were closed before their agreed end", "Jours d'avance de clôture des crédits ailleurs", "bureau_history", unit="count"),
     *bureau("bureau_term", mean(_.DAYS_CREDIT_ENDDATE - _.DAYS_CREDIT, KNOWN), "Mean agreed term of credits elsewhere", "Durée prévue moyenne des crédits ailleurs", "bureau_history", unit="days"),
     *bureau("bureau_updated", mean(_.DAYS_CREDIT_UPDATE), "Mean age of the bureau's news", "Ancienneté moyenne des nouvelles du bureau", "bureau_history", unit="days"),
     *bureau("bureau_updated_active", mean(_.DAYS_CREDIT_UPDATE, ACTIVE), "Mean age of the bureau's news of running credits", "Ancienneté moyenne des nouvelles des crédits en cours", "bureau_history", unit="days"),
@@ -155,7 +155,7 @@ HISTORY: tuple[Feature, ...] = (
     *earlier("earlier_ends_last", most(_.DAYS_LAST_DUE_1ST_VERSION, APPROVED), "Last agreed end of earlier credits", "Dernière fin prévue des crédits antérieurs", "earlier_debt", unit="days"),
     *earlier("earlier_ended_last", most(_.DAYS_TERMINATION, APPROVED), "Earlier credit ended last", "Dernier crédit antérieur terminé", "earlier_applications", unit="days"),
     *earlier("earlier_first_due", least(_.DAYS_FIRST_DUE, APPROVED), "First payment ever due", "Toute première échéance", "earlier_applications", unit="days", monotone=1),
-    *earlier("earlier_ended_early", mean(_.DAYS_LAST_DUE_1ST_VERSION - _.DAYS_LAST_DUE, APPROVED), "Days that earlier credits ended before their agreed end", "Jours d'avance de fin des crédits antérieurs", "earlier_terms", unit="days"),
+    *earlier("earlier_ended_early", mean(_.DAYS_LAST_DUE_1ST_VERSION - _.DAYS_LAST_DUE, APPROVED), "Days that earlier credits ended before their agreed end", "Jours d'avance de fin des crédits antérieurs", "earlier_terms", unit="count"),
     # Monthly balances of earlier loans
     *loans("loans_months", count(_.MONTHS_BALANCE.notnull()), "Months of earlier loans", "Mois de crédits antérieurs", "loan_payments", unit="count", windows=YEARS),
     *loans("loans_late_share", share(_.SK_DPD > 0), "Share of months past due on earlier loans", "Part des mois de retard sur crédits antérieurs", "loan_payments", unit="share", windows=WINDOWS, monotone=1),

@@ -1,15 +1,13 @@
 """One applicant with their history, in memory -> the features of the batch, bit for bit; knows no model.
 
-The contract and the features' expressions are compiled once, to prepared statements over tables of text on a DuckDB
-of their own; an applicant's rows are put into these tables, and the statements are run.
+Cells that are plainly in order are typed in Python (`credit.data.cells`).  Where any is not, the contract itself
+judges the table, as it does in the batch.  The features are computed by the batch's own expressions
+(`credit.features.prepared`).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import reduce
-from operator import add
-from threading import Lock
-from time import perf_counter
 from typing import Any
 
 import ibis
@@ -18,21 +16,35 @@ import pandas as pd
 import pyarrow as pa
 
 from credit.data import contract
+from credit.data.cells import UNSURE, is_scalar, reader, text
+from credit.data.contract import Violation
 from credit.data.files import ROW
-from credit.data.report import REMEDIES
-from credit.data.rules import Judgement, judge, promised, severity
+from credit.data.report import REMEDIES, refuse
+from credit.data.rules import allowed, promised
 from credit.errors import DataError
-from credit.features.build import express
 from credit.features.dictionary import Feature, needed
-from credit.portfolio import Portfolio, Table
+from credit.features.prepared import Prepared
+from credit.portfolio import Portfolio
 
-__all__ = ["Online"]
+__all__ = ["History", "Online", "Row", "Typed", "frame"]
 
 Row = Mapping[str, Any]
+History = Mapping[str, Sequence[Row]]
+Columns = dict[str, list[Any]]
+
+SHOWN = 40
+
+
+@dataclass(frozen=True)
+class Typed:
+    """Rows that keep the contract, by column: applications that share one history, and that history."""
+
+    main: Columns
+    history: dict[str, Columns]
 
 
 class Online:
-    """Features of one applicant at a time.
+    """Features of one applicant at a time, from any number of threads.
 
     Parameters
     ----------
@@ -40,32 +52,17 @@ class Online:
         The book.
     features : sequence of Feature
         What to compute.
-
-    Attributes
-    ----------
-    spent : dict of str to float
-        Seconds of the last applicant: putting the rows in place, the contract, the features.
+    workers : int, optional
+        How many applicants may be computed at once; by default as many as there are cores.
     """
 
-    def __init__(self, portfolio: Portfolio, features: Sequence[Feature]) -> None:
-        self.portfolio = portfolio
+    def __init__(self, portfolio: Portfolio, features: Sequence[Feature], workers: int | None = None) -> None:
+        self.portfolio, self._features = portfolio, tuple(features)
         self.columns = {name: promised(portfolio.tables[name], False) for name in needed(portfolio, features)}
-        self._connection = ibis.duckdb.connect(autoinstall_known_extensions=False, autoload_known_extensions=False)
-        self._lock = Lock()
-        self.spent: dict[str, float] = {}
-        self._run("SET threads = 1")
-        self._run("PRAGMA disable_optimizer")  # for a handful of rows, planning costs more than what it saves
-        typed = {}
-        for name, columns in self.columns.items():
-            declared = ", ".join(f'"{column}" VARCHAR' for column in columns)
-            self._run(f'CREATE TABLE "{name}" ({declared})')
-            table = self._connection.table(name)
-            judged = {column: judge(rule, table[column]) for column, rule in columns.items()}
-            typed[name] = table.select(**{column: one.typed for column, one in judged.items()})
-            self._prepare(f"faults of {name}", _faults(table, portfolio.tables[name], judged))
-        self._prepare("features", express(portfolio, typed, features))
+        self._readers = {name: {c: reader(rule) for c, rule in own.items()} for name, own in self.columns.items()}
+        self._prepared = Prepared(portfolio, features, workers)
 
-    def features(self, application: Row, history: Mapping[str, Sequence[Row]] | None = None) -> pd.DataFrame:
+    def features(self, application: Row, history: History | None = None) -> pd.DataFrame:
         """Compute the features of one applicant.
 
         Parameters
@@ -84,78 +81,160 @@ class Online:
         Raises
         ------
         DataError
-            If a table or a column is not the portfolio's.
+            If a table or a column is not the portfolio's, or a row is no mapping.
         ContractError
             If a value breaks the contract; it lists all violations.
         """
-        key = self.portfolio.key
-        rows = {self.portfolio.main: [application]}
+        return self.variants([application], history)
+
+    def variants(self, applications: Sequence[Row], history: History | None = None) -> pd.DataFrame:
+        """Compute the features of several applications of one applicant, who has one history.
+
+        Parameters
+        ----------
+        applications : sequence of mapping
+            Raw applications, all with the same key.
+        history : mapping of str to sequence of mappings, optional
+            As for `features`.
+
+        Returns
+        -------
+        DataFrame, one row an application
+            The key and the features, in the order of the applications.
+
+        Raises
+        ------
+        DataError, ContractError
+            As for `features`.
+        """
+        typed = self.typed(applications, history)
+        made = frame(self._features, self.compute(typed))
+        made.insert(0, self.portfolio.key, typed.main[self.portfolio.key])
+        return made
+
+    def compute(self, typed: Typed) -> list[dict[str, Any]]:
+        """Compute the features of rows that `typed` returned, as one dict an application."""
+        return self._prepared.compute(typed.main, typed.history)
+
+    def typed(self, applications: Sequence[Row], history: History | None = None) -> Typed:
+        """Hold raw rows against the contract, and give them their types.
+
+        Parameters
+        ----------
+        applications, history
+            As for `variants`.
+
+        Returns
+        -------
+        Typed
+            For `compute`.
+
+        Raises
+        ------
+        DataError, ContractError
+            As for `features`.
+        """
+        main = self.portfolio.main
+        for application in applications:
+            self._known(main, [application])
+        past = self._history(applications, history)
+        problems: list[Violation] = []
+        own = [self._columns(main, [application], problems) for application in applications]
+        made = {name: self._columns(name, rows, problems) for name, rows in past.items()}
+        refuse(problems)
+        together = {name: [columns[name][0] for columns in own] for name in self.columns[main]}
+        return Typed(together, made)
+
+    def _history(self, applications: Sequence[Row], history: History | None) -> dict[str, list[Row]]:
+        """Take the rows of the tables that the features are made of; a row without its owner's key gets it."""
+        if history is not None and not isinstance(history, Mapping):
+            raise DataError(f"history: {type(history).__name__} is no mapping of table to rows; give one.")
+        key, rows = self.portfolio.key, {}
+        given: Any
         for name, given in (history or {}).items():
-            if name not in self.portfolio.tables:
-                raise DataError(
-                    f"{name}: no such table in portfolio '{self.portfolio.name}'{_hint(name, self.columns)}."
-                )
-            owner = self.portfolio.tables[name].parent_key
-            rows[name] = [{owner: application.get(key), **row} if owner == key else row for row in given]
-        with self._lock:
-            times = [perf_counter()]
-            texts = {name: self._texts(name, rows.get(name, [])) for name in self.columns}
-            for name, table in texts.items():
-                self._connection.con.register("given", table)
-                self._run(f'DELETE FROM "{name}"; INSERT INTO "{name}" SELECT * FROM given')  # noqa: S608 - our names
-            times.append(perf_counter())
-            if any(self._run(f'EXECUTE "faults of {name}"').fetchone()[0] for name in self.columns):
-                self._explain(texts)
-            times.append(perf_counter())
-            made: pd.DataFrame = self._run("EXECUTE features").df()
-            times.append(perf_counter())
-            self.spent = dict(zip(("rows", "contract", "features"), np.diff(times).tolist(), strict=True))
-            return made
+            if name not in self.portfolio.tables or name == self.portfolio.main:
+                past = {table: 0 for table in self.portfolio.tables if table != self.portfolio.main}
+                hint = _hint(name, past)
+                raise DataError(f"{_shown(name)}: no such table in portfolio '{self.portfolio.name}'{hint}.")
+            if not isinstance(given, Sequence) or isinstance(given, (str, bytes, bytearray)):
+                raise DataError(f"{name}: {type(given).__name__} is no list of rows; give one.")
+            if given and name in self.columns:
+                self._known(name, given)
+                owner = self.portfolio.tables[name].parent_key
+                client = applications[0].get(key) if applications else None
+                rows[name] = [{owner: client, **row} if owner == key else row for row in given]
+        return rows
 
-    def _run(self, statement: str) -> Any:
-        return self._connection.con.execute(statement)
-
-    def _prepare(self, name: str, expression: Any) -> None:
-        self._run(f'PREPARE "{name}" AS {self._connection.compile(expression)}')
-
-    def _texts(self, name: str, rows: Sequence[Row]) -> pa.Table:
-        """Write values as text, which the contract judges alike from every source."""
+    def _known(self, name: str, rows: Sequence[Row]) -> None:
+        """Refuse what is no row, and columns that the portfolio does not have: a slip of the pen would be missing."""
         known = self.columns[name]
-        spec = self.portfolio.tables[name]
-        strange = sorted({column for row in rows for column in row} - known.keys() - spec.columns.keys())
-        if strange:
-            raise DataError(f"{name}.{strange[0]}: no such column in the portfolio{_hint(strange[0], known)}.")
-        columns = [pa.array([_text(row.get(column)) for row in rows], pa.string()) for column in known]
-        return pa.Table.from_arrays(columns, names=list(known))
+        allowed_names = known.keys() | self.portfolio.tables[name].columns.keys()
+        for row in rows:
+            if not isinstance(row, Mapping):
+                raise DataError(f"{name}: {type(row).__name__} is no mapping of column to value; give one.")
+            for column in row:
+                if column not in allowed_names:
+                    raise DataError(f"{name}.{_shown(column)}: no such column in the portfolio{_hint(column, known)}.")
 
-    def _explain(self, texts: Mapping[str, pa.Table]) -> None:
-        """Let the contract say what is wrong; the fast check has found that something is."""
-        numbered = {
-            name: ibis.memtable(table.append_column(ROW, pa.array(range(1, len(table) + 1), pa.int64())))
-            for name, table in texts.items()
-            if len(table)
-        }
-        contract.check(self.portfolio, numbered, labelled=False)
-        raise DataError("the applicant's rows break the contract in a way that it cannot name; please report it.")
+    def _columns(self, name: str, rows: Sequence[Row], problems: list[Violation]) -> Columns:
+        """Type the rows of a table, and add what is wrong to the problems."""
+        readers = self._readers[name]
+        made = {column: [read(row.get(column)) for row in rows] for column, read in readers.items()}
+        if any(UNSURE in values for values in made.values()) or self._repeats(name, made):
+            return self._judged(name, rows, problems)
+        return made
+
+    def _repeats(self, name: str, columns: Columns) -> bool:
+        """Whether two rows have the same key."""
+        key = self.portfolio.tables[name].key
+        if not key or len(next(iter(columns.values()))) < 2:
+            return False
+        keys = list(zip(*(columns[column] for column in key), strict=True))
+        return len(set(keys)) < len(keys)
+
+    def _judged(self, name: str, rows: Sequence[Row], problems: list[Violation]) -> Columns:
+        """Let the contract type the rows of a table, and add what it finds wrong to the problems."""
+        columns = self.columns[name]
+        texts = {column: pa.array([text(row.get(column)) for row in rows], pa.string()) for column in columns}
+        numbered = pa.table({**texts, ROW: pa.array(range(1, len(rows) + 1), pa.int64())})
+        checked = contract.assess(self.portfolio, {name: ibis.memtable(numbered)}, labelled=False)
+        problems += [*checked.report.errors, *self._shapeless(name, rows, checked.report.errors)]
+        found: Columns = {} if problems else checked.tables[name].to_pyarrow().to_pydict()
+        return found
+
+    def _shapeless(self, name: str, rows: Sequence[Row], told: Sequence[Violation]) -> list[Violation]:
+        """Report cells that hold no single value, where the contract took their text for a level."""
+        found = []
+        for column, rule in self.columns[name].items():
+            bad = [(at, row[column]) for at, row in enumerate(rows, start=1) if not is_scalar(row.get(column))]
+            if bad and not any(each.column == column for each in told):
+                where, values = zip(*bad, strict=True)
+                shown = tuple(_shown(value) for value in values[:SHOWN])
+                remedy = REMEDIES["unknown level"]
+                words = allowed(rule, "unknown level")
+                found.append(
+                    Violation(name, column, "unknown level", len(bad), where[:5], shown[:5], "error", remedy, words)
+                )
+        return found
 
 
-def _faults(table: Any, spec: Table, judged: Mapping[str, Judgement]) -> Any:
-    """Count the cells that break a rule which is an error, and the rows whose key is not their own."""
-    errors = {
-        name: [rule for rule in REMEDIES if severity(one.column, rule) == "error"] for name, one in judged.items()
-    }
-    broken = [one.rule.isin(errors[name]).ifelse(one.rule, None).count() for name, one in judged.items()]
-    if spec.key and spec.parent:
-        names = ibis.struct({name: judged[name].typed for name in spec.key})
-        broken.append(table.count() - names.nunique())
-    return table.aggregate(faults=reduce(add, broken))
+def frame(features: Sequence[Feature], rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Make a table of rows of features, typed as the batch's: floats, NaN where there is none, and texts."""
+    numbers = [feature.name for feature in features if feature.kind == "number"]
+    words = [feature.name for feature in features if feature.kind != "number"]
+    floats = np.array([[row[name] for name in numbers] for row in rows], dtype=np.float64).reshape(len(rows), -1)
+    texts = np.array([[row[name] for name in words] for row in rows], dtype=object).reshape(len(rows), -1)
+    parts = [pd.DataFrame(floats, columns=numbers), pd.DataFrame(texts, columns=words, dtype="str")]
+    return pd.concat(parts, axis=1)[[feature.name for feature in features]]
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None or value != value else str(value)  # noqa: PLR0124 - NaN is missing
+def _shown(value: Any) -> str:
+    """Write a stranger's value so that it can be shown."""
+    written = text(value) or ""
+    return written if len(written) <= SHOWN else f"{written[:SHOWN]}..."
 
 
-def _hint(name: str, known: Mapping[str, Any]) -> str:
-    close = get_close_matches(name.lower(), [each.lower() for each in known], n=1)
+def _hint(name: Any, known: Mapping[str, Any]) -> str:
+    close = get_close_matches(_shown(name).lower(), [each.lower() for each in known], n=1)
     meant = [each for each in known if each.lower() in close]
     return f"; {meant[0]!r} may be meant" if meant else "; leave it out"

@@ -3,75 +3,79 @@
 Each event carries the hash of the one before it, so that whoever edits, removes, inserts or reorders events
 breaks the chain, and `Ledger.verify` says where. Removing the newest events leaves a shorter but whole chain:
 a copy of `Ledger.head` kept elsewhere rules that out.
+
+What is personal stands apart, under a seal in the chain (`credit.governance.sealing`), and can be erased. What the
+project records:
+
+=================  ===============================================  ======================================
+kind               in the chain                                     personal
+=================  ===============================================  ======================================
+registration       version, digest, verdict                         -
+verdict            a new verdict on a version                       -
+promotion          from, to, digest, reason                         -
+rollback           from, to, digest, reason                         -
+reconciliation     a move that was found without a record           -
+decision           version, digest, decision, threshold, band,      client, application, history, exact
+                   probability rounded, reason codes, channel       probability and costs, reasons, hash
+override           about, portfolio, from, to                       reason
+outcome            about, outcome, observed                         -
+correction         about, outcome, observed, what it was, reason    -
+book               hashes, counts and version of a book's scoring   -
+erasure            the events whose personal part was erased, why   -
+=================  ===============================================  ======================================
 """
 
 import getpass
-import hashlib
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
-from pathlib import Path
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.pool import NullPool
 
-from credit.errors import ConfigError, ServiceError
-from credit.home import reach
+from credit.governance.audit import ERASURE, Audit, audit, chained, runs
+from credit.governance.entries import GENESIS, SEAL, Entries, Event
+from credit.governance.sealing import Personal, Sealed, canonical, seal
+from credit.governance.store import EVENTS, LINKS, PERSONAL, Store
 
-__all__ = ["Event", "Ledger", "actor"]
+__all__ = ["Draft", "Event", "Ledger", "Writer", "actor", "draft"]
 
-GENESIS = "0" * 64
-ATTEMPTS = 50
-
-EVENTS = sa.Table(
-    "events",
-    sa.MetaData(),
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("at", sa.String(32), nullable=False),
-    sa.Column("kind", sa.String(64), nullable=False, index=True),
-    sa.Column("actor", sa.String(255), nullable=False),
-    sa.Column("payload", sa.Text, nullable=False),
-    # Unique: two events cannot follow the same one, so that no database lets two writers fork the chain.
-    sa.Column("previous", sa.String(64), nullable=False, unique=True),
-    sa.Column("hash", sa.String(64), nullable=False, unique=True),
-)
+T = TypeVar("T")
+CHUNK = 1000
 
 
 @dataclass(frozen=True)
-class Event:
-    """One entry.
+class Draft:
+    """An event ready to be written: hashing, packing and salting need no lock.
 
     Parameters
     ----------
-    id : int
-        1, 2, 3, ... without a gap.
-    at : str
-        UTC, ISO 8601 with microseconds.
-    kind : str
-        What happened, such as "promotion".
-    actor : str
-        Who did it.
-    payload : dict
-        The rest; JSON values.
-    hash : str
-        SHA-256 over the previous event's hash and everything above.
+    text : str
+        The payload in its one form.
+    about : int or None
+        The event that it follows up.
+    sealed : Sealed or None
+        What is personal.
     """
 
-    id: int
-    at: str
-    kind: str
-    actor: str
-    payload: dict[str, Any]
-    hash: str
+    text: str
+    about: int | None
+    sealed: Sealed | None
 
 
-class Ledger:
+def draft(payload: Mapping[str, Any], personal: Personal | None = None) -> Draft:
+    """Prepare an event; a ValueError if it is no JSON, or names a seal of its own."""
+    if SEAL in payload:
+        raise ValueError(f"payload: {SEAL!r} is the ledger's own key; choose another.")
+    sealed = seal(personal) if personal else None
+    about = payload.get("about")
+    whole = dict(payload) | ({SEAL: sealed.seal} if sealed else {})
+    return Draft(canonical(whole), about if isinstance(about, int) else None, sealed)
+
+
+class Ledger(Entries):
     """An events table that only grows.
 
     Parameters
@@ -82,10 +86,14 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._store = Store(url)
 
-    def append(self, kind: str, payload: Mapping[str, Any], *, by: str | None = None) -> int:
+    def append(
+        self, kind: str, payload: Mapping[str, Any], *, by: str | None = None, personal: Personal | None = None
+    ) -> int:
         """Record one event and return its id; see `extend`."""
-        return self.extend(kind, [payload], by=by)[0]
+        prepared = draft(payload, personal)
+        return self.write(lambda writer: writer.extend(kind, [prepared], by=by)[0])
 
     def extend(self, kind: str, payloads: Iterable[Mapping[str, Any]], *, by: str | None = None) -> list[int]:
         """Record events of one kind, all of them or none.
@@ -109,29 +117,18 @@ class Ledger:
         ServiceError
             If the database does not take them.
         """
-        texts = [_canonical(payload) for payload in payloads]
-        by = by or actor()
-        for _ in range(ATTEMPTS):
-            try:
-                with self._answering(), self._writing() as connection:
-                    return _insert(connection, kind, by, texts)
-            except IntegrityError:  # another writer was first; only on databases that do not lock before reading
-                continue
-        raise ServiceError(f"{self._shown}: {ATTEMPTS} attempts to append lost to other writers; try again.")
+        prepared = [draft(payload) for payload in payloads]
+        return self.write(lambda writer: writer.extend(kind, prepared, by=by))
 
-    def events(self, *kinds: str) -> list[Event]:
-        """Return the events in their order, all or those of the given kinds."""
-        query = sa.select(EVENTS).order_by(EVENTS.c.id)
-        if kinds:
-            query = query.where(EVENTS.c.kind.in_(kinds))
-        return [_event(row) for row in self._rows(query)]
+    def write(self, work: Callable[["Writer"], T]) -> T:
+        """Read and append as one: nobody else writes meanwhile, and all of it is recorded or nothing.
 
-    @property
-    def head(self) -> str:
-        """Hash of the newest event; 64 zeros when there is none."""
-        for row in self._rows(sa.select(EVENTS.c.hash).order_by(EVENTS.c.id.desc()).limit(1)):
-            return str(row.hash)
-        return GENESIS
+        Parameters
+        ----------
+        work : callable
+            Called with a `Writer`; may be called again if the database prefers another writer.
+        """
+        return self._store.write(lambda connection: work(Writer(connection)))
 
     def verify(self, head: str | None = None) -> list[str]:
         """Follow the chain from the first event to the last.
@@ -146,74 +143,66 @@ class Ledger:
         list of str
             What is wrong, one sentence each; empty when nothing is.
         """
-        problems: list[str] = []
-        expected, previous, seen = 1, GENESIS, {GENESIS}
-        for row in self._rows(sa.select(EVENTS).order_by(EVENTS.c.id)):
-            if row.id != expected:
-                problems.append(f"event {row.id}: event {expected} should come here; it was removed or renumbered.")
-            if row.previous != previous:
-                problems.append(f"event {row.id}: does not follow the event before it; one was removed or inserted.")
-            if row.hash != _hash(row._asdict()):
-                problems.append(f"event {row.id}: its content does not match its hash; it was edited.")
-            expected, previous = row.id + 1, row.hash
-            seen.add(row.hash)
-        if head is not None and head not in seen:
-            problems.append(
-                f"the event with hash {head[:12]}... noted earlier is gone; the newest events were removed."
-            )
-        return problems
+        return self.audit(head).problems
 
-    @cached_property
-    def _engine(self) -> sa.Engine:
-        try:
-            url = sa.make_url(self.url)
-        except sa.exc.ArgumentError as error:
-            raise ConfigError(f"ledger {self.url!r}: not an SQLAlchemy URL; correct CREDIT_LEDGER_URL.") from error
-        if url.get_backend_name() != "sqlite":
-            reach(self.url, "the ledger's database")
-            engine = sa.create_engine(url)
-            EVENTS.metadata.create_all(engine)
-            return engine
-        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
-        # Autocommit here means: no BEGIN but our own. No pool: a connection must not survive a fork.
-        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool, connect_args={"timeout": 30})
-        with engine.connect() as connection:
-            for statement in _sqlite_schema():
-                connection.execute(statement)
-        return engine
+    def audit(self, head: str | None = None) -> Audit:
+        """Do as `verify`, and also count the events and give the newest one's hash, at the same moment."""
+        with self._store.snapshot() as rows:
+            return audit(rows, head)
 
-    @property
-    def _shown(self) -> str:
-        return f"ledger {sa.make_url(self.url).render_as_string(hide_password=True)}"
+    def scrub(self) -> None:
+        """Write the database anew, so that no copy of what was erased stays behind in it."""
+        self._store.scrub()
 
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        try:
-            yield
-        except IntegrityError:
-            raise
-        except DBAPIError as error:
-            raise ServiceError(f"{self._shown}: {error.orig}; check the address, the disk and the rights.") from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        if self._engine.dialect.name != "sqlite":
-            with self._engine.begin() as connection:
-                yield connection
-            return
-        with self._engine.connect() as connection:
-            # The write lock comes before the read: a later upgrade from read to write would fail, not wait.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
-                raise
-            connection.exec_driver_sql("COMMIT")
+    def __str__(self) -> str:
+        return str(self._store)
 
     def _rows(self, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
-        with self._answering(), self._engine.connect() as connection:
-            yield from connection.execution_options(yield_per=1000).execute(query)
+        return self._store.rows(query)
+
+
+class Writer(Entries):
+    """A ledger while it is written to."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def extend(self, kind: str, drafts: Iterable[Draft], *, by: str | None = None) -> list[int]:
+        """Append events; see `Ledger.extend`."""
+        last = next(self._rows(sa.select(EVENTS.c.id, EVENTS.c.hash).order_by(EVENTS.c.id.desc()).limit(1)), None)
+        previous = last.hash if last else GENESIS
+        common = {"at": datetime.now(UTC).isoformat(timespec="microseconds"), "kind": kind, "actor": by or actor()}
+        numbered = enumerate(drafts, start=last.id + 1 if last else 1)
+        made: list[int] = []
+        while chunk := dict(islice(numbered, CHUNK)):
+            rows: list[dict[str, Any]] = []
+            for number, each in chunk.items():
+                row = common | {"id": number, "payload": each.text, "previous": previous}
+                previous = chained(row)
+                rows.append(row | {"hash": previous})
+            self._insert(rows, chunk)
+            made += chunk
+        return made
+
+    def chosen(self, query: sa.Select[tuple[int]]) -> list[int]:
+        """Return the numbers that a query yields."""
+        return [row[0] for row in self._rows(query)]
+
+    def erase(self, numbers: Sequence[int], reason: str, *, by: str | None = None) -> int:
+        """Delete what these events hold about persons, and record that it was done; return the record's id."""
+        for at in range(0, len(numbers), CHUNK):
+            self._connection.execute(PERSONAL.delete().where(PERSONAL.c.event.in_(numbers[at : at + CHUNK])))
+        return self.extend(ERASURE, [draft({"events": runs(numbers), "reason": reason})], by=by)[0]
+
+    def _insert(self, rows: list[dict[str, Any]], drafts: dict[int, Draft]) -> None:
+        self._connection.execute(EVENTS.insert(), rows)
+        if links := [{"event": at, "about": each.about} for at, each in drafts.items() if each.about is not None]:
+            self._connection.execute(LINKS.insert(), links)
+        if personal := [vars(each.sealed) | {"event": at} for at, each in drafts.items() if each.sealed]:
+            self._connection.execute(PERSONAL.insert(), personal)
+
+    def _rows(self, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
+        return iter(self._connection.execute(query))
 
 
 def actor() -> str:
@@ -225,42 +214,3 @@ def actor() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user id need not have a name
         return f"uid {os.getuid()}"
-
-
-def _insert(connection: sa.Connection, kind: str, by: str, texts: list[str]) -> list[int]:
-    last = connection.execute(sa.select(EVENTS.c.id, EVENTS.c.hash).order_by(EVENTS.c.id.desc()).limit(1)).first()
-    first, previous = (last.id + 1, last.hash) if last else (1, GENESIS)
-    at = datetime.now(UTC).isoformat(timespec="microseconds")
-    rows: list[dict[str, Any]] = []
-    for number, text in enumerate(texts, start=first):
-        row = {"id": number, "at": at, "kind": kind, "actor": by, "payload": text, "previous": previous}
-        previous = _hash(row)
-        rows.append(row | {"hash": previous})
-    if rows:
-        connection.execute(EVENTS.insert(), rows)
-    return list(range(first, first + len(rows)))
-
-
-def _sqlite_schema() -> Iterator[sa.Executable]:
-    yield sa.text("PRAGMA journal_mode=WAL")
-    yield sa.schema.CreateTable(EVENTS, if_not_exists=True)
-    for index in EVENTS.indexes:
-        yield sa.schema.CreateIndex(index, if_not_exists=True)
-    for verb in ("UPDATE", "DELETE"):
-        yield sa.text(
-            f"CREATE TRIGGER IF NOT EXISTS no_{verb.lower()} BEFORE {verb} ON events "
-            "BEGIN SELECT RAISE(ABORT, 'the ledger only grows'); END"
-        )
-
-
-def _event(row: sa.Row[Any]) -> Event:
-    return Event(row.id, row.at, row.kind, row.actor, json.loads(row.payload), row.hash)
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def _hash(row: Mapping[str, Any]) -> str:
-    content = [row[name] for name in ("previous", "id", "at", "kind", "actor", "payload")]
-    return hashlib.sha256(_canonical(content).encode()).hexdigest()

@@ -10,7 +10,7 @@ Writers on one machine take turns under a file lock.
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,33 @@ class Registry:
             return kept
         with self._tracking.answering():
             return self._fetch(version)
+
+    def evidence(self, version: Version) -> Path:
+        """Bring the tables and figures of a version's run here, once.
+
+        Parameters
+        ----------
+        version : Version
+            Any version.
+
+        Returns
+        -------
+        Path
+            A folder in the workspace; they are for people to look at, and no hash vouches for them.
+
+        Raises
+        ------
+        ModelError
+            If they cannot be read.
+        """
+        kept = self.home.workspace / "evidence" / version.digest
+        if not kept.is_dir():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with self._tracking.answering(), tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+                found = self._tracking.evidence(version, tempfile.mkdtemp(dir=folder))
+                with suppress(FileExistsError):  # another process brought them meanwhile
+                    found.rename(kept)
+        return kept
 
     @contextmanager
     def _writing(self, remedy: str = "") -> Iterator[None]:

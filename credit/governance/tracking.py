@@ -124,6 +124,19 @@ class Tracking:
                 f"{version}: its files cannot be read from {uri} ({error}); restore them, or roll back."
             ) from error
 
+    def evidence(self, version: Version, folder: str) -> Path:
+        """Copy the tables and figures of a version's run into `folder`; ModelError if they cannot be read."""
+        try:
+            found = Path(self._client.download_artifacts(version.run_id, "", folder))
+        except (MlflowException, OSError) as error:
+            reach(self.home.tracking_uri, "the MLflow server")
+            raise ModelError(
+                f"{version}: the tables and figures of its run {version.run_id} cannot be read ({error}); restore them."
+            ) from error
+        if not any(found.iterdir()):
+            raise ModelError(f"{version}: its run {version.run_id} has lost its tables and figures; restore them.")
+        return found
+
     def rejudge(self, number: int, verdict: Verdict) -> None:
         """Put a new verdict in the place of a version's old one; a kill half-way leaves one that promotes nobody."""
         self.tag(number, "promote", "no")

@@ -5,6 +5,8 @@ new code.
 
     book.py      what a portfolio says
     rules.py     what must hold between its parts
+    officer.py   the same for what an officer sees
+    words.py     its columns and values in the words and units of people
 """
 
 from dataclasses import replace

@@ -214,7 +214,7 @@ class Ask:
     help_en, help_fr : str
         A sentence of help; may be empty.
     default : str, float or None
-        What a blank form starts with, as the raw column has it; None leaves the field empty.
+        What a blank form starts with, as the raw column has it; None leaves the field empty, to be answered.
     """
 
     name: str
@@ -235,7 +235,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Action:
-    """One way in which an application can be changed: columns scaled together by one factor.
+    """One way in which an application can be changed: columns of numbers scaled together by one factor.
 
     Attributes
     ----------
@@ -292,13 +292,13 @@ class Portfolio:
     adverse : dict of str to Label
         By concept: the words of a reason for a refusal; the concept's own words where there are none.
     words : dict of str to Label
-        By level of a category: what people read instead.
+        By level of a category: what people read instead; ``COLUMN=level`` where it is meant for one column only.
     bands : tuple of Band
         The classes of risk, the safest first.
     asks : dict of str to Ask
         By column of the main table: how an officer is asked for it; the column's own words where there is none.
     form : tuple of Section
-        The officer's form; one section for each concept where there is none.
+        The officer's form, with every feature that may not be missing; made from the concepts where there is none.
     actions : tuple of Action
         How an application can be changed; each actionable column alone where there is none.
     folder : Path

@@ -1,22 +1,19 @@
 """What must hold between the parts of a portfolio, and within its numbers; reads no file."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from itertools import chain, pairwise
 from math import isclose
 from re import fullmatch
 from typing import Any
 
 from credit.portfolio.book import Column, Group, Portfolio, Table
+from credit.portfolio.officer import NAME, Broken, repeated, shown
 from credit.settings import KeyPath, hint
 
 __all__ = ["broken"]
 
-#: Names become names of files, modules and registered models: none may lead elsewhere.
-NAME = r"[A-Za-z][A-Za-z0-9_]{0,63}"
+#: A name of a file leads to no other folder.
 STEM = r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*"
-
-Broken = Iterator[tuple[KeyPath, str]]
 
 Check = tuple[Callable[[Any], bool], str]
 ABOVE_0: Check = (lambda value: value > 0, "above 0")
@@ -56,7 +53,7 @@ def broken(book: Portfolio) -> Broken:
         yield from _main(book, book.tables[book.main])
         for at, group in enumerate(book.groups, start=1):
             yield from _group(book, group, ("groups", str(at)))
-        yield from _officer(book)
+        yield from shown(book)
     else:
         yield ("main",), f"must be one of the tables, not {book.main!r}; {hint(book.main, book.tables)}"
     yield from _numbers(book)
@@ -130,10 +127,10 @@ def _column(column: Column, where: KeyPath) -> Broken:
         yield (*where, "min"), f"must not exceed max, but {column.minimum:g} > {column.maximum:g}."
     if column.type == "category" and not all(isinstance(value, str) for value in column.sentinels):
         yield (*where, "sentinels"), f"must be texts for a category, not {list(column.sentinels)}."
-    if twice := _twice(column.levels):
-        yield (*where, "levels"), f"must differ, but are there twice: {twice}."
-    elif twice := _twice(chain(column.levels, column.sentinels)):
-        yield (*where, "sentinels"), f"must differ, also from the levels, but are there twice: {twice}."
+    if again := repeated(column.levels):
+        yield (*where, "levels"), f"must differ, but are there twice: {again}."
+    elif again := repeated(chain(column.levels, column.sentinels)):
+        yield (*where, "sentinels"), f"must differ, also from the levels, but are there twice: {again}."
 
 
 def _main(book: Portfolio, table: Table) -> Broken:
@@ -182,44 +179,6 @@ def _group(book: Portfolio, group: Group, where: KeyPath) -> Broken:
         yield (*where, "scale"), "must not be 0; leave it out for 1."
 
 
-def _officer(book: Portfolio) -> Broken:
-    """What an officer sees: questions, form, words, actions, bands."""
-    asked = {name: column for name, column in book.columns.items() if column.role in ("feature", "protected")}
-    for concept in book.adverse:
-        if concept not in book.concepts:
-            known = hint(concept, book.concepts)
-            yield ("adverse", concept), f"must be one of the [concepts], not {concept!r}; {known}"
-    for name in book.asks:
-        if name not in book.columns:
-            yield ("asks", name), f"must be a column of table '{book.main}', not {name!r}; {hint(name, book.columns)}"
-    for at, section in enumerate(book.form, start=1):
-        for name in section.columns:
-            if name not in asked:
-                known = hint(name, asked)
-                yield ("form", str(at), "columns"), f"must be features of table '{book.main}', not {name!r}; {known}"
-    if twice := _twice(name for section in book.form for name in section.columns):
-        yield ("form",), f"asks for each column once, but twice for: {twice}."
-    if twice := _twice(action.name for action in book.actions):
-        yield ("actions",), f"must differ in name, but are there twice: {twice}."
-    actionable = [column.name for column in book.features if column.actionable]
-    for at, action in enumerate(book.actions, start=1):
-        where = ("actions", str(at))
-        if not fullmatch(NAME, action.name):
-            yield (*where, "name"), f"must be letters, digits and _ and begin with a letter, not {action.name!r}."
-        if not action.scales:
-            yield (*where, "scales"), "changes nothing; name a column and its exponent."
-        for name in action.scales:
-            if name not in actionable:
-                yield (*where, "scales", name), f"must be an actionable column, not {name!r}; {hint(name, actionable)}"
-        if not 0 < action.low <= 1 <= action.high:
-            yield (*where, "low"), f"low and high must be factors around 1, not {action.low:g} and {action.high:g}."
-    edges = [band.below for band in book.bands]
-    if any(low >= high for low, high in pairwise([0.0, *edges])) or not edges or edges[-1] != 1:
-        yield ("bands",), f"below must increase from above 0 to 1, not {edges}."
-    if twice := _twice(band.name for band in book.bands):
-        yield ("bands",), f"must differ in name, but are there twice: {twice}."
-
-
 def _numbers(book: Portfolio) -> Broken:
     for (part, key), (holds, words) in NUMBERS.items():
         value = getattr(getattr(book, part), key)
@@ -234,15 +193,11 @@ def _training(book: Portfolio) -> Broken:
     names = (*book.training.candidates, *book.training.references)
     if not book.training.candidates:
         yield ("training", "candidates"), "names no candidate; name one at least."
-    if twice := _twice(names):
+    if again := repeated(names):
         yield (
             ("training", "candidates"),
-            f"must differ, references included, but are there twice: {twice}.",
+            f"must differ, references included, but are there twice: {again}.",
         )
     for name in book.training.overrides:
         if name not in names:
             yield ("candidates", name), f"is no candidate or reference of [training]; {hint(name, names)}"
-
-
-def _twice(values: Iterable[object]) -> str:
-    return ", ".join(str(value) for value, count in Counter(values).items() if count > 1)

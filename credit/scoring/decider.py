@@ -15,14 +15,21 @@ import numpy as np
 import pandas as pd
 
 from credit import features, portfolio
+from credit.errors import ContractError
+from credit.evaluation.cost import decide as by_cost
+from credit.features import Feature
 from credit.features.online import Online, Row
-from credit.portfolio import Portfolio
-from credit.scoring.explain import Explanation, explain
+from credit.features.online import frame as table
+from credit.portfolio import Portfolio, words
+from credit.scoring.encoding import Floats
+from credit.scoring.encoding import Row as Features
+from credit.scoring.explain import Explanation, attribute
+from credit.scoring.reasons import Reason, Reasoner
 from credit.scoring.reference import Reference
 from credit.scoring.scorer import Scorer
-from credit.scoring.whatif import Proposal, propose
+from credit.scoring.whatif import WhatIf, propose
 
-__all__ = ["BOOK", "Decider", "Decision", "Identity"]
+__all__ = ["BOOK", "Decider", "Decision", "Identity", "Outcome"]
 
 #: The portfolio's file inside a bundle: a model is used under the contract it was trained under.
 BOOK = "portfolio.toml"
@@ -50,6 +57,28 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What follows from one applicant's features.
+
+    Parameters
+    ----------
+    probability : float
+        Calibrated probability of default, from 0 to 1.
+    decision : {"approve", "review", "decline"}
+        By the threshold and the cost matrix.
+    costs : dict of str to float
+        The expected cost of each action.
+    band : str
+        The class of risk.
+    """
+
+    probability: float
+    decision: str
+    costs: dict[str, float]
+    band: str
+
+
+@dataclass(frozen=True)
 class Decision:
     """What was decided about one applicant, and on what.
 
@@ -70,7 +99,9 @@ class Decision:
     standing : float
         Share of the book's applicants with a lower probability.
     explanation : Explanation
-        What moved the score, and the reasons in codes.
+        What moved the score.
+    reasons : tuple of Reason
+        The principal reasons against the applicant, four at most; what speaks against an approval too.
     missing : tuple of str
         Columns of the application that may be missing and were not given.
     synthetic : bool
@@ -91,6 +122,7 @@ class Decision:
     band: str
     standing: float
     explanation: Explanation
+    reasons: tuple[Reason, ...]
     missing: tuple[str, ...]
     synthetic: bool
     portfolio: str
@@ -136,7 +168,12 @@ class Decider:
     @cached_property
     def online(self) -> Online:
         """Raw rows to features; takes seconds to prepare."""
-        return Online(self.portfolio, self.features)
+        return Online(self.portfolio, (*self.features, *self._judged()))
+
+    @cached_property
+    def reasoner(self) -> Reasoner:
+        """Features to principal reasons."""
+        return Reasoner(self.scorer, self.portfolio, self.features, self.reference)
 
     def decide(self, application: Row, history: History | None = None) -> Decision:
         """Decide on one applicant.
@@ -160,30 +197,61 @@ class Decider:
         DataError
             If a table or a column is not the portfolio's.
         """
-        frame = self.online.features(application, history)
-        return self._decision(frame, application)
+        try:
+            typed = self.online.typed([application], history)
+        except ContractError as error:
+            faults = [words.fault(self.portfolio, broken, "en") for broken in error.violations]
+            raise ContractError("\n".join(faults), error.violations) from error
+        (row,) = self.online.compute(typed)
+        return self._decision(row, typed.main)
 
-    def _decision(self, frame: pd.DataFrame, application: Row) -> Decision:
-        probability = float(self.scorer.predict(frame)[0])
-        decided = self.decide_frame(frame).iloc[0]
+    def _decision(self, row: Row, application: Mapping[str, Sequence[Any]]) -> Decision:
+        frame = table(self.features, [row])
+        attribution = attribute(self.scorer, self.features, frame)
+        outcome = self._outcome(self.scorer.calibration.apply(attribution.raw))
         main = self.portfolio.columns
         optional = [name for name, column in main.items() if column.missing and column.role == "feature"]
-        key = application.get(self.portfolio.key)
         return Decision(
-            "" if key is None else str(key),
-            probability,
-            str(decided["decision"]),
+            str(application[self.portfolio.key][0]),
+            outcome.probability,
+            outcome.decision,
             self.scorer.threshold,
-            _expected(probability, self.scorer),
-            self.band(probability),
-            self.reference.standing(probability),
-            explain(self.scorer, self.features, frame)[0],
-            tuple(name for name in optional if application.get(name) in (None, "")),
+            outcome.costs,
+            outcome.band,
+            self.reference.standing(outcome.probability),
+            attribution.explanation(0),
+            self.reasoner.reasons(frame, attribution)[0],
+            tuple(name for name in optional if application[name][0] is None),
             self.reference.synthetic,
             self.portfolio.name,
             self.identity,
-            self._hash(frame),
+            self._hash(row),
         )
+
+    def outcome(self, row: Features) -> Outcome:
+        """Decide on one row of features, without reasons.
+
+        Parameters
+        ----------
+        row : mapping of str to value, or sequence of values
+            At least the model's features by name, or exactly those in its order.
+
+        Returns
+        -------
+        Outcome
+            Bit for bit what `decide` and `decide_frame` say.
+
+        Raises
+        ------
+        DataError
+            If a feature is not there, or is no number.
+        """
+        return self._outcome(self.scorer.predict([row]))
+
+    def _outcome(self, probability: Floats) -> Outcome:
+        p = float(probability[0])
+        word = str(by_cost(probability, self.scorer.costs, self.scorer.threshold)[0])
+        return Outcome(p, word, _expected(p, self.scorer), self.band(p))
 
     def band(self, probability: float) -> str:
         """Name the class of risk that a probability lies in."""
@@ -207,7 +275,7 @@ class Decider:
             ``probability_of_default``, ``decision``, ``expected_cost_approve``, ``expected_cost_decline``,
             (``expected_cost_review``), ``band``, ``model_version``; indexed as `frame`.
         """
-        decided = self.scorer.decide(frame)
+        decided = self.scorer.decide(frame, threads=threads)
         p = decided["probability_of_default"].to_numpy()
         for action, cost in _expected(p, self.scorer).items():
             decided[f"expected_cost_{action}"] = cost
@@ -217,22 +285,48 @@ class Decider:
         decided["model_version"] = f"{self.identity.model}/{self.identity.version}"
         return decided
 
-    def what_if(self, application: Row, history: History | None = None) -> tuple[Proposal, ...]:
-        """Find the smallest changes of the application that change the decision; see `credit.scoring.whatif`."""
-        return propose(self.portfolio, application, lambda rows: self._decide_all(rows, history))
+    def what_if(self, application: Row, history: History | None = None) -> WhatIf:
+        """Find the smallest changes of the application that change the decision; see `credit.scoring.whatif`.
 
-    def _decide_all(self, applications: Sequence[Row], history: History | None) -> list[tuple[float, str]]:
-        """Decide on variants of one application with the same history."""
-        made = [self.decide(application, history) for application in applications]
-        return [(each.probability, each.decision) for each in made]
+        Raises
+        ------
+        ContractError, DataError
+            As `decide` does.
+        """
 
-    def _hash(self, frame: pd.DataFrame) -> str:
+        def confirm(changed: Row) -> tuple[float, str]:
+            decision = self.decide(changed, history)
+            return decision.probability, decision.decision
+
+        def decide(rows: Sequence[Row]) -> pd.DataFrame:
+            return self._decide_all(rows, history)
+
+        return propose(self.portfolio, application, decide, self.reference.plausible, confirm)
+
+    def _decide_all(self, applications: Sequence[Row], history: History | None) -> pd.DataFrame:
+        """Decide on variants of one application with the same history: features, probability and decision of each."""
+        frame = self.online.variants(applications, history)
+        return frame.assign(**self.scorer.decide(frame))
+
+    def _judged(self) -> tuple[Feature, ...]:
+        """Return what the model does not read, but a change is held to: the application's own actionable numbers."""
+        own = features.definitions(self.portfolio, [self.portfolio.main])
+        return tuple(
+            each for each in own if each.name in self.reference.plausible and each.name not in self.scorer.contract
+        )
+
+    def _hash(self, row: Row) -> str:
         whole = hashlib.sha256()
         for item in self.scorer.inputs:
-            value = frame[item.name].iloc[0]
-            text = "" if pd.isna(value) else float(value).hex() if item.levels is None else str(value)
+            value = row[item.name]
+            text = "" if value is None else str(value) if item.levels is not None else _bits(value)
             whole.update(f"{item.name} {item.digest} {text}\n".encode())
         return whole.hexdigest()
+
+
+def _bits(value: float) -> str:
+    """Write a number bit for bit; both zeros are one, for which of them the greatest of several is depends on order."""
+    return (value + 0.0).hex()
 
 
 def _expected(p: Any, scorer: Scorer) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class Reference:
         The 0th, 1st, ... 100th percentile of their probabilities of default.
     approved : dict of str to float, str or None
         By feature: the median of the approved applicants, or their most frequent level; None if that is "missing".
+        Empty where none is approved.  Together they are the typical approved applicant: docs/decisions/0013-reasons.md.
     plausible : dict of str to (float, float)
         By actionable feature: the 1% and the 99% quantile of all applicants.
     """
@@ -51,7 +52,7 @@ class Reference:
         """Sum up applicants whom the model was not fitted on; `frame` has a row of features for each."""
         decided = scorer.decide(frame)
         approved = frame[(decided["decision"] == "approve").to_numpy()]
-        read = scorer.contract
+        read = scorer.contract if len(approved) else {}
         return cls(
             synthetic,
             tuple(float(each) for each in np.percentile(decided["probability_of_default"], np.arange(101))),
@@ -91,11 +92,10 @@ class Reference:
 
 
 def _typical(values: pd.Series, feature: Feature) -> Value:
-    if values.empty or values.isna().mean() > 0.5:
+    known = values.dropna()
+    if len(known) * 2 <= len(values):
         return None
-    if feature.kind == "category":
-        return str(values.mode().iloc[0])
-    return float(values.median())
+    return str(known.mode().iloc[0]) if feature.kind == "category" else float(known.median())
 
 
 def _range(values: pd.Series) -> tuple[float, float]:

@@ -15,43 +15,19 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from credit.errors import DataError, ModelError
+from credit.errors import ModelError
 from credit.evaluation.cost import decide
 from credit.portfolio import Costs
+from credit.scoring.encoding import Encoder, Features, Floats, Input
 from credit.training.calibration import Calibration
 
 __all__ = ["Input", "Scorer"]
 
 FORMAT = 1
 MODEL, META = "model.txt", "scorer.json"
-
-
-@dataclass(frozen=True)
-class Input:
-    """One feature as the model reads it.
-
-    Parameters
-    ----------
-    name : str
-        The feature's name.
-    digest : str
-        What the feature meant when the model was trained; see `credit.features.Feature.digest`.
-    levels : tuple of str, optional
-        A category's levels in the order of their codes; None for a number.  A level that is not
-        among them is scored as missing.
-    fill : float or str, optional
-        What stands in for a missing value; None leaves it to the model.
-    indicator : bool
-        Whether a column that says "was missing" follows at the end.
-    """
-
-    name: str
-    digest: str
-    levels: tuple[str, ...] | None = None
-    fill: float | str | None = None
-    indicator: bool = False
+#: Rows that are encoded at once, so that memory stays bounded.
+CHUNK = 65_536
 
 
 @dataclass(frozen=True)
@@ -98,13 +74,18 @@ class Scorer:
         """Feature names with what each meant at training time."""
         return {item.name: item.digest for item in self.inputs}
 
-    def matrix(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+    @cached_property
+    def encoder(self) -> Encoder:
+        """What turns features into the model's columns."""
+        return Encoder(self.inputs)
+
+    def matrix(self, rows: Features) -> Floats:
         """Encode features as the model reads them.
 
         Parameters
         ----------
-        frame : DataFrame, n rows
-            At least the scorer's features, in any order.
+        rows : DataFrame, n rows, or sequence of n mappings or n sequences
+            At least the scorer's features, in any order; a sequence holds them in the order of `inputs`.
 
         Returns
         -------
@@ -114,33 +95,33 @@ class Scorer:
         Raises
         ------
         DataError
-            If a feature is not there.
+            If a feature is not there, or holds what is no number.
         """
-        absent = [item.name for item in self.inputs if item.name not in frame.columns]
-        if absent:
-            raise DataError(
-                f"features: {len(absent)} that the model reads are not there ({', '.join(absent[:5])}); "
-                "build the features with the portfolio that the model was trained on."
-            )
-        columns = [_encode(item, frame[item.name]) for item in self.inputs]
-        columns += [frame[i.name].isna().to_numpy(np.float64) for i in self.inputs if i.indicator]
-        return np.column_stack(columns)
+        return self.encoder.frame(rows) if isinstance(rows, pd.DataFrame) else self.encoder.rows(rows)
 
-    def raw(self, frame: pd.DataFrame) -> NDArray[np.float64]:
-        """Score rows in log-odds, before calibration; shape (n,)."""
-        return np.asarray(self.booster.predict(self.matrix(frame), raw_score=True, num_threads=1))
+    def raw(self, rows: Features, *, threads: int = 1) -> Floats:
+        """Score rows in log-odds, before calibration; shape (n,).  The result does not depend on the threads."""
+        parts = [self._raw(rows[at : at + CHUNK], threads) for at in range(0, max(len(rows), 1), CHUNK)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def predict(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+    def _raw(self, rows: Features, threads: int) -> Floats:
+        if not len(rows):
+            return np.empty(0)
+        return np.asarray(self.booster.predict(self.matrix(rows), raw_score=True, num_threads=threads))
+
+    def predict(self, rows: Features, *, threads: int = 1) -> Floats:
         """Estimate each row's calibrated probability of default; shape (n,)."""
-        return self.calibration.apply(self.raw(frame))
+        return self.calibration.apply(self.raw(rows, threads=threads))
 
-    def decide(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def decide(self, frame: pd.DataFrame, *, threads: int = 1) -> pd.DataFrame:
         """Score rows and decide.
 
         Parameters
         ----------
         frame : DataFrame, n rows
             At least the scorer's features.
+        threads : int
+            For LightGBM.
 
         Returns
         -------
@@ -148,14 +129,9 @@ class Scorer:
             ``probability_of_default`` and ``decision`` ("approve", "review" or "decline"), indexed
             as `frame`.
         """
-        probability = self.predict(frame)
-        return pd.DataFrame(
-            {
-                "probability_of_default": probability,
-                "decision": decide(probability, self.costs, self.threshold),
-            },
-            index=frame.index,
-        )
+        probability = self.predict(frame, threads=threads)
+        decision = decide(probability, self.costs, self.threshold)
+        return pd.DataFrame({"probability_of_default": probability, "decision": decision}, index=frame.index)
 
     def with_threshold(self, threshold: float) -> "Scorer":
         """Return the same model under another threshold."""
@@ -219,15 +195,6 @@ class Scorer:
             raise ModelError(
                 f"{source / META}: not a scorer ({error!r}); restore the bundle or train again."
             ) from error
-
-
-def _encode(item: Input, values: pd.Series) -> NDArray[np.float64]:
-    if item.levels is None:
-        numbers: NDArray[np.float64] = values.to_numpy(np.float64, na_value=np.nan)
-        return numbers if item.fill is None else np.where(np.isnan(numbers), item.fill, numbers)
-    known = {level: float(code) for code, level in enumerate(item.levels)}
-    codes: NDArray[np.float64] = values.map(known).to_numpy(np.float64)
-    return codes if item.fill is None else np.where(values.isna(), known[str(item.fill)], codes)
 
 
 def _tuples(items: dict[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,41 @@
-"""The smallest change of an application that changes its decision; knows no model and no page."""
+"""The smallest change of an application that changes its decision; knows no model and no page.
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+Every value that a person would say, within what is plausible, is scored in one pass: each action alone, and where none
+suffices two together.  What is proposed has been scored once more, as a whole application of its own.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations, product
+from math import ceil, log
 from typing import Any
 
-from credit.portfolio import Action, Portfolio
+import numpy as np
+import pandas as pd
 
-__all__ = ["Proposal", "propose"]
+from credit.portfolio import Portfolio
+from credit.scoring.changes import Change, Lever, Trial, actions, held, lever
+from credit.scoring.whatif_note import note
+
+__all__ = ["GOALS", "Proposal", "WhatIf", "propose"]
 
 Row = Mapping[str, Any]
-#: Applications with the same history to (probability, decision) each.
-Decide = Callable[[Sequence[Row]], Sequence[tuple[float, str]]]
+#: Applications with the same history to a row each: ``probability_of_default``, ``decision``, and features by name.
+Decide = Callable[[Sequence[Row]], pd.DataFrame]
+#: One application to its probability of default and its decision, as for any applicant.
+Confirm = Callable[[Row], tuple[float, str]]
+
+HEADROOM = "headroom"
+#: Decision to what is looked for, in order: the goal's name, and the decisions that reach it.
+GOALS: dict[str, tuple[tuple[str, frozenset[str]], ...]] = {
+    "approve": ((HEADROOM, frozenset({"review", "decline"})),),
+    "review": (("approve", frozenset({"approve"})),),
+    "decline": (("approve", frozenset({"approve"})), ("review", frozenset({"review"}))),
+}
+#: How far beyond a proposal everything must reach the goal too, as the logarithm of a factor: 2%.
+FIRM = log(1.02) + 1e-9
+#: Of two actions together: factors on each side that are tried first, and pairs that are then looked at closely.
+COARSE, CLOSE = 8, 3
 
 
 @dataclass(frozen=True)
@@ -20,11 +45,15 @@ class Proposal:
     Parameters
     ----------
     action : str
-        Name of the portfolio's action.
+        Name of the portfolio's action; of two together, both names with a "+" between.
+    label_en, label_fr : str
+        The same in words.
     changes : dict of str to (float, float)
         Column to its value now and then.
     factor : float
-        By which the action's columns are scaled.
+        By which the (first) action's columns are scaled.
+    size : float
+        The sum of the absolute logarithms of the factors; 0.1 is a change by about 10%.
     probability : float
         Of default, after the change, as the scorer says.
     decision : str
@@ -32,12 +61,198 @@ class Proposal:
     """
 
     action: str
+    label_en: str
+    label_fr: str
     changes: dict[str, tuple[float, float]]
     factor: float
+    size: float
     probability: float
     decision: str
 
 
-def propose(portfolio: Portfolio, application: Row, decide: Decide) -> tuple[Proposal, ...]:
-    """Return the smallest change for each action that changes the decision, the smallest of all first."""
-    raise NotImplementedError
+@dataclass(frozen=True)
+class WhatIf:
+    """What would have to change for another decision.
+
+    Parameters
+    ----------
+    decision : {"approve", "review", "decline"}
+        Now.
+    goal : {"approve", "review", "headroom"}
+        What was looked for: a better decision; where there is none, the smallest changes that would lose the approval.
+    proposals : tuple of Proposal
+        The smallest first: one for each action (for headroom: each action and direction), else one of two together.
+    tried : int
+        Plausible changes that were scored.
+    note_en, note_fr : str
+        What was tried, and what it means that nothing was found.
+    """
+
+    decision: str
+    goal: str
+    proposals: tuple[Proposal, ...]
+    tried: int
+    note_en: str
+    note_fr: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as JSON can hold them."""
+        return asdict(self)
+
+
+class Search:
+    """The changes of one application that were scored so far, and whether they are plausible."""
+
+    def __init__(self, application: Row, decide: Decide, plausible: Mapping[str, tuple[float, float]]) -> None:
+        self.application, self.decide, self.plausible = application, decide, plausible
+        self.seen: dict[tuple[str, tuple[float, ...]], Trial | None] = {}
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All plausible changes."""
+        return [trial for trial in self.seen.values() if trial]
+
+    def score(self, changes: Iterable[Change | None]) -> list[Trial]:
+        """Score in one pass what was not scored before; return those of the changes that are plausible."""
+        asked = {(change.name, change.factors): change for change in changes if change}
+        new = {key: change for key, change in asked.items() if key not in self.seen}
+        frame = self.decide([self.application, *(change.applied(self.application) for change in new.values())])
+        probability, decision = (frame[name].tolist()[1:] for name in ("probability_of_default", "decision"))
+        scored = map(Trial, new.values(), probability, decision)
+        self.seen |= {
+            key: trial if fit else None for key, trial, fit in zip(new, scored, self._fits(frame)[1:], strict=True)
+        }
+        return [trial for key in asked if (trial := self.seen[key])]
+
+    def _fits(self, frame: pd.DataFrame) -> list[bool]:
+        """Say which rows stay in the plausible ranges; where the applicant is outside, no row may go further out."""
+        fits = np.full(len(frame), True)
+        for name in self.plausible.keys() & set(frame.columns):
+            values, (low, high) = frame[name].to_numpy(np.float64, na_value=np.nan), self.plausible[name]
+            inside = (values >= np.fmin(low, values[0])) & (values <= np.fmax(high, values[0]))
+            fits &= np.isnan(values) | inside
+        return [bool(fit) for fit in fits]
+
+
+def propose(
+    portfolio: Portfolio,
+    application: Row,
+    decide: Decide,
+    plausible: Mapping[str, tuple[float, float]],
+    confirm: Confirm,
+) -> WhatIf:
+    """Look for the smallest change of each action that changes the decision.
+
+    Parameters
+    ----------
+    portfolio : Portfolio
+        The book, with its actions.
+    application : mapping
+        The raw application.
+    decide : callable
+        Scores many applications with the applicant's history at once.
+    plausible : mapping of str to (float, float)
+        By feature: the range that a change may lead to.
+    confirm : callable
+        Scores one application, as any applicant's; only what it confirms is proposed.
+
+    Returns
+    -------
+    WhatIf
+        With a note that says what was tried; without proposals where there are none.
+
+    Notes
+    -----
+    Models are not monotone.  A proposal must hold: whatever lies up to 2% further out in the same direction, and is
+    plausible, reaches the goal too.  Headroom is the other way round: the first value that loses the approval counts,
+    and an action that may only shrink a request is looked at for how far the request may grow.
+    """
+    probability, decision = confirm(application)
+    search, goals = Search(application, decide, plausible), GOALS[decision]
+    reverse = goals[0][0] == HEADROOM
+    known = [(action, lever(portfolio, action, application)) for action in actions(portfolio, reverse=reverse)]
+    levers = [each for _, each in known if isinstance(each, Lever)]
+    alone = search.score(held([each], [factor]) for each in levers for factor in each.factors)
+    for goal, wanted in goals:
+        found = _nearest(alone, wanted, reverse)
+        if not found and not reverse:
+            found = _nearest(_together(search, levers, wanted), wanted)[:1]
+        proposals = tuple(_confirmed(search, found, wanted, confirm))
+        if proposals:
+            break
+    else:
+        goal = goals[0][0]
+    told = (portfolio, goal, bool(proposals), known, search.trials, probability)
+    return WhatIf(decision, goal, proposals, len(search.trials), note(*told, lang="en"), note(*told, lang="fr"))
+
+
+def _nearest(trials: Sequence[Trial], wanted: frozenset[str], headroom: bool = False) -> list[Trial]:
+    """Return for each action the smallest change that reaches the goal and holds, the smallest of all first.
+
+    Of the two directions of an action the nearer one counts; for headroom both.
+    """
+    ways: dict[tuple[str, tuple[bool, ...]], list[Trial]] = {}
+    for trial in trials:
+        ways.setdefault((trial.change.name, tuple(factor > 1 for factor in trial.change.factors)), []).append(trial)
+    aims = {way: _first(own, wanted, 0.0 if headroom else FIRM) for way, own in ways.items()}
+    ranked = sorted((aim for aim in aims.values() if aim), key=lambda trial: trial.change.size)
+    best = {trial.change.name: trial for trial in reversed(ranked)}
+    return [trial for trial in ranked if headroom or best[trial.change.name] is trial]
+
+
+def _first(trials: Sequence[Trial], wanted: frozenset[str], firm: float) -> Trial | None:
+    """Return the smallest change of one direction such that it, and all up to `firm` beyond it, reach the goal."""
+    logs = np.abs([trial.change.logs for trial in trials])
+    reached = np.array([trial.decision in wanted for trial in trials])
+    for at in map(int, np.argsort(logs.sum(axis=1), kind="stable")):
+        beyond = ((logs >= logs[at]) & (logs <= logs[at] + firm)).all(axis=1)
+        if reached[beyond].all():
+            return trials[at]
+    return None
+
+
+def _together(search: Search, levers: Sequence[Lever], wanted: frozenset[str]) -> list[Trial]:
+    """Score two actions together: a coarse grid of factors first, then all values around its nearest that reach."""
+    pairs = list(combinations(levers, 2))
+    if not pairs:
+        return []
+    coarse = search.score(held(pair, factors) for pair in pairs for factors in product(*map(_nodes, pair)))
+    reached = sorted((trial for trial in coarse if trial.decision in wanted), key=lambda trial: trial.change.size)
+    best = list({trial.change.name: trial.change for trial in reversed(reached)}.values())[::-1][:CLOSE]
+    close = (held(node.levers, factors) for node in best for factors in product(*map(_cell, node.levers, node.factors)))
+    return search.score(close) if best else []
+
+
+def _nodes(one: Lever) -> list[float]:
+    """Return factors evenly spread over both sides, the outermost among them."""
+    return [side[at] for side in (one.side(up=True), one.side(up=False)) for at in _ends(len(side))]
+
+
+def _cell(one: Lever, node: float) -> list[float]:
+    """Return all factors between the node before and this one, and those just beyond it."""
+    side = one.side(up=node > 1)
+    at = side.index(node)
+    before = max((end + 1 for end in _ends(len(side)) if end < at), default=0)
+    return [factor for factor in side[before:] if abs(log(factor)) <= abs(log(node)) + FIRM]
+
+
+def _ends(count: int) -> list[int]:
+    return sorted({ceil((part + 1) * count / COARSE) - 1 for part in range(COARSE)} - {-1})
+
+
+def _confirmed(search: Search, found: Iterable[Trial], wanted: frozenset[str], confirm: Confirm) -> Iterator[Proposal]:
+    """Score each change once more, on its own; propose those that keep what they promise."""
+    for change in (trial.change for trial in found):
+        probability, decision = confirm(change.applied(search.application))
+        if decision in wanted:
+            now = {name: value for one in change.levers for name, value in one.now.items()}
+            yield Proposal(
+                change.name,
+                " + ".join(one.action.label.en for one in change.levers),
+                " + ".join(one.action.label.fr for one in change.levers),
+                {name: (now[name], value) for name, value in change.to.items()},
+                change.factors[0],
+                change.size,
+                probability,
+                decision,
+            )

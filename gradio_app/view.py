@@ -1,0 +1,327 @@
+"""What the page shows of a decision, as HTML and text in the officer's language; knows no Gradio and decides nothing.
+
+Templates escape whatever they fill in: names, levels and reasons come from data and from people.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from credit.errors import ContractError, CreditError
+from credit.portfolio import Label, Language, Portfolio, words
+from credit.scoring.decider import Decider, Decision
+from credit.scoring.whatif import WhatIf
+from gradio_app import charts
+from gradio_app.batches import Batch
+from gradio_app.desk import Model
+from gradio_app.faults import faults as taken_apart
+from gradio_app.texts import say, texts
+
+__all__ = [
+    "Shown",
+    "earlier",
+    "faults",
+    "header",
+    "history",
+    "monitoring",
+    "notice",
+    "render",
+    "result",
+    "statement",
+    "what_if",
+]
+
+#: File of the evidence to its title, in the order of the page; rows that a table shows at most.
+GALLERY = {
+    "calibration": "calibration",
+    "cost_curve": "cost_curve",
+    "importance": "importance",
+    "shap": "shap",
+    "kpis": "figures",
+    "policies": "policies",
+    "scores": "scores",
+    "confusion": "confusion",
+}
+TABLE = 25
+MINUS = "\u2212"
+#: Decision to the word for what became of an application.
+PAST = {"approve": "decision.approved", "review": "decision.reviewed", "decline": "decision.declined"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A decision on the page, with what is needed to show it in another language.
+
+    Parameters
+    ----------
+    number : int
+        Its number in the ledger.
+    decision : Decision
+        What was decided.
+    decider : Decider
+        By which model; it may be the champion no more.
+    application, history : mapping
+        On what.
+    final : str
+        The decision that holds; the officer's, where there is one.
+    reason : str
+        The officer's reason; empty where the model's decision holds.
+    """
+
+    number: int
+    decision: Decision
+    decider: Decider
+    application: Mapping[str, Any]
+    history: Mapping[str, Any]
+    final: str = ""
+    reason: str = ""
+
+    def overridden(self, to: str, reason: str) -> "Shown":
+        """Return the same after an officer decided otherwise."""
+        return replace(self, final=to, reason=reason)
+
+
+@cache
+def _templates() -> Environment:
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def render(template: str, lang: Language, **context: Any) -> str:
+    """Fill in a template; it has `t` for texts, and formats of the language."""
+    tools = {
+        "t": lambda key, **fill: say(key, lang, **fill),
+        "percent": partial(words.percent, lang=lang),
+        "number": partial(words.number, lang=lang),
+        "signed": lambda value, digits=2: _signed(value, lang, digits),
+        "fixed": partial(_fixed, lang=lang),
+        "say": lambda label: _say(label, lang),
+        "lang": lang,
+        "past": PAST,
+    }
+    return _templates().get_template(f"{template}.html").render(**tools, **context)
+
+
+def header(lang: Language, current: Any, trouble: str = "", other_book: bool = False) -> str:
+    """Name the model in use, or say how to come by one; `current` is what `Serving.current` returns."""
+    version, decider = current or (None, None)
+    return render(
+        "header",
+        lang,
+        version=version,
+        synthetic=decider is not None and decider.reference.synthetic,
+        title=decider.portfolio.title if decider else None,
+        trouble=trouble,
+        other_book=other_book,
+    )
+
+
+def history(book: Portfolio, client: str, tables: Mapping[str, Sequence[Any]], lang: Language) -> str:
+    """Say whose form is open, and how many rows of history are known."""
+    counts = [(words.table(book, name, lang), len(rows)) for name, rows in tables.items() if rows]
+    return render("history", lang, client=client, counts=counts)
+
+
+def faults(
+    book: Portfolio, error: CreditError, lang: Language, sections: Mapping[str, tuple[str, str]] | None = None
+) -> str:
+    """Say in the officer's words what is wrong with what was entered.
+
+    Parameters
+    ----------
+    book : Portfolio
+        The book.
+    error : CreditError
+        All violations at once, where it is a `ContractError`.
+    lang : {"en", "fr"}
+        The language.
+    sections : dict of str to (str, str), optional
+        By column: its part of the form in words, and the id of its field.
+    """
+    places = sections or {}
+    items = [
+        (each.message, places.get(each.column, ("", "")) if each.table == book.main else ("", ""))
+        for each in taken_apart(book, error, lang)
+    ]
+    return render("faults", lang, items=items, contract=isinstance(error, ContractError))
+
+
+def notice(key: str, lang: Language, *, good: bool = False, **fill: Any) -> str:
+    """Show one sentence: what is wrong, or what is done."""
+    return sentence(say(key, lang, **fill), lang, good=good)
+
+
+def sentence(words_: str, lang: Language, *, good: bool = False) -> str:
+    """Show words that are no text of the page."""
+    return render("notice", lang, words=words_, good=good)
+
+
+def result(shown: Shown, lang: Language) -> str:
+    """Show a decision: the word, the probability, the threshold, the book, the costs, the reasons and the waterfall."""
+    decision, decider = shown.decision, shown.decider
+    book = decider.portfolio
+    side = "between" if decision.decision == "review" else "above" if decision.decision == "decline" else "below"
+    return render(
+        "result",
+        lang,
+        shown=shown,
+        d=decision,
+        side=side,
+        chart=charts.distribution(decider.reference.scores, decision.threshold, decision.probability),
+        bands=[band.name for band in book.bands],
+        least=min(decision.costs, key=lambda action: decision.costs[action]),
+        missing=[words.question(book, name, lang) for name in decision.missing],
+        reasons=[(_say(reason, lang), reason.probability) for reason in decision.reasons],
+        fall=charts.waterfall(decision.explanation, labels(decider)),
+    )
+
+
+def labels(decider: Decider) -> dict[str, tuple[str, Label]]:
+    """Return the concept and the words of each feature, and the words of each concept under its own name."""
+    features = {f"feature {each.name}": (each.concept, each.label) for each in decider.features}
+    alone = {each.concept: (each.concept, each.label) for each in decider.features}
+    gathered = {name: (name, label) for name, label in decider.portfolio.concepts.items()}
+    return features | alone | gathered
+
+
+def what_if(shown: Shown, found: WhatIf, lang: Language) -> str:
+    """Show the smallest changes that change the decision."""
+    book = shown.decider.portfolio
+    proposals = [
+        (
+            each.label_fr if lang == "fr" else each.label_en,
+            [_change(book, name, *values, lang) for name, values in each.changes.items()],
+            each,
+        )
+        for each in found.proposals
+    ]
+    note = found.note_fr if lang == "fr" else found.note_en
+    return render("whatif", lang, proposals=proposals, note=note, headroom=found.goal == "headroom")
+
+
+def _change(book: Portfolio, name: str, now: float, then: float, lang: Language) -> tuple[str, str, str]:
+    column = book.columns[name]
+    return words.question(book, name, lang), words.value(book, column, now, lang), words.value(book, column, then, lang)
+
+
+def earlier(records: Sequence[Any], lang: Language) -> str:
+    """List a client's decisions, the newest first."""
+    return render("earlier", lang, records=records)
+
+
+def monitoring(summary: Any, days: int, lang: Language) -> str:
+    """Show what the ledger says of each day; `summary` is a frame as `Records.summary` returns it."""
+    rows = [dict(zip(summary.columns, values, strict=True)) for values in summary.itertuples(index=False, name=None)]
+    most = max((row["decisions"] for row in rows), default=0)
+    return render("monitoring", lang, rows=rows, days=days, most=most)
+
+
+def batch(scored: Batch, rejected: pd.DataFrame, lang: Language, synthetic: bool) -> str:
+    """Sum up what came of a file, with the first rejected rows."""
+    keys = [name for name in ("row", "field", "message") if name in rejected]
+    heads = [say(f"batch.{name}", lang) for name in keys]
+    return render(
+        "batch", lang, batch=scored, rows=rejected[keys].to_numpy().tolist(), heads=heads, synthetic=synthetic
+    )
+
+
+def model(told: Model, lang: Language) -> str:
+    """Show the model in use with what was registered of its training."""
+    version, decider = told.version, told.decider
+    outcome = f"model.outcome_{version.outcome.replace(' ', '_')}"
+    facts = [
+        ("model.version", str(version)),
+        ("model.registered", version.created[:19].replace("T", " ")),
+        ("model.verdict", say(outcome, lang) if outcome in texts() else version.outcome),
+        ("model.data", f"{version.tags.get('source', '-')} ({version.tags.get('rows', '-')})"),
+        ("decision.threshold", words.percent(decider.scorer.threshold, lang)),
+        ("model.digest", version.digest),
+    ]
+    groups = {f"groups_{each.name}": each.label for each in decider.portfolio.groups}
+    titled = [(name, say(f"model.{key}", lang)) for name, key in GALLERY.items()]
+    titled += [(name, say("model.fairness", lang, group=_say(label, lang))) for name, label in groups.items()]
+    gallery = [
+        (title, _image(told.figures.get(name)), _table(told.tables.get(name), lang))
+        for name, title in titled
+        if name in told.figures or name in told.tables
+    ]
+    synthetic = decider.reference.synthetic
+    return render("model", lang, facts=facts, note=told.note, gallery=gallery, synthetic=synthetic)
+
+
+def _image(path: Path | None) -> str:
+    return base64.b64encode(path.read_bytes()).decode() if path else ""
+
+
+def _table(frame: pd.DataFrame | None, lang: Language) -> tuple[list[str], list[list[str]]] | None:
+    """Write a table as text; numbers with as many digits as people read."""
+    if frame is None:
+        return None
+    rows = [[_cell(value, lang) for value in row] for row in frame.head(TABLE).itertuples(index=False, name=None)]
+    return [str(name).replace("_", " ") for name in frame.columns], rows
+
+
+def _cell(value: Any, lang: Language) -> str:
+    if isinstance(value, float):
+        return "" if value != value else words.number(value, lang, 4)  # noqa: PLR0124 - NaN is missing
+    return str(value)
+
+
+def statement(shown: Shown, lang: Language, on: datetime | None = None) -> str:
+    """Write the statement of reasons that the applicant may have, as plain text.
+
+    Notes
+    -----
+    It names the principal reasons (Regulation B, 12 CFR 1002.9(b)(2)), not the threshold and no other applicant.
+    """
+    decision, final = shown.decision, shown.final or shown.decision.decision
+    t = partial(say, lang=lang)
+    listed = [f"  {at}. {_say(each, lang)}" for at, each in enumerate(decision.reasons, start=1)]
+    told = [t("statement.officer", reason=shown.reason)] if shown.reason else []
+    if final == "decline" and not shown.reason:
+        told = [t("statement.principal"), *(listed or [f"  1. {t('statement.no_reason')}"])]
+    elif listed and (final == "review" or shown.reason):
+        told += ["", t("statement.weighed"), *listed]
+    lines = [
+        t("statement.lender"),
+        "",
+        t("statement.head_decline").upper(),
+        t(
+            "statement.reference",
+            date=(on or datetime.now(UTC)).date().isoformat(),
+            client=decision.client or t("statement.new_client"),
+            number=shown.number,
+        ),
+        "",
+        t(f"statement.{final}"),
+        *(["", *told] if told else []),
+        "",
+        t("statement.automated"),
+        "",
+        t("statement.rights"),
+    ]
+    marked = [t("statement.synthetic"), "", *lines] if decision.synthetic else lines
+    return "\n".join(marked)
+
+
+def _say(label: Any, lang: Language) -> str:
+    return str(label.fr if lang == "fr" else label.en)
+
+
+def _fixed(value: float, lang: Language, digits: int = 2) -> str:
+    """Write a number with a fixed number of decimals, as columns of numbers need."""
+    text = f"{abs(value):.{digits}f}"
+    sign = MINUS if value < 0 and float(text) else ""
+    return sign + (text.replace(".", ",") if lang == "fr" else text)
+
+
+def _signed(value: float, lang: Language, digits: int) -> str:
+    text = _fixed(value, lang, digits)
+    return text if text[0] == MINUS else f"+{text}"
