@@ -19,6 +19,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 __all__ = [
     "beeswarm_plot",
+    "book_plot",
     "calibration_plot",
     "confusion_plot",
     "cost_curve_plot",
@@ -238,6 +239,29 @@ def score_plot(table: pd.DataFrame, threshold: float, *, synthetic: bool = False
     ax.xaxis.set_major_formatter(_percent([edges[-1]]))
     ax.yaxis.set_major_formatter(_percent([table[["repaid", "defaulted"]].to_numpy().max()]))
     _label(ax, "probability of default", "share of the outcome's clients")
+    ax.legend(fontsize=NORMAL, frameon=False, loc="upper right")
+    return figure
+
+
+def book_plot(table: pd.DataFrame, threshold: float, *, synthetic: bool = False) -> Figure:
+    """Draw how a book's probabilities are distributed.
+
+    Parameters
+    ----------
+    table : DataFrame
+        low, high, share: bars from one probability of default to the next, and the share of applicants in each.
+    threshold : float
+        From where applicants are declined.
+    """
+    subtitle = "Share of all applicants scored; those right of the line are not approved."
+    figure, (ax,) = _figure("Probabilities of default in the book", subtitle, 3.6, synthetic=synthetic)
+    shown = table[: int(np.flatnonzero(table["share"] > 0).max(initial=0)) + 2]
+    ax.stairs(shown["share"], np.append(shown["low"], shown["high"].iloc[-1]), fill=True, color=BLUE)
+    ax.axvline(threshold, color=VERMILION, linestyle="--", linewidth=1.4, label=f"threshold {threshold:.1%}")
+    ax.set_xlim(0, max(shown["high"].iloc[-1], min(1.0, 1.1 * threshold)))
+    ax.xaxis.set_major_formatter(_percent([shown["high"].iloc[-1]]))
+    ax.yaxis.set_major_formatter(_percent(shown["share"]))
+    _label(ax, "probability of default", "share of applicants")
     ax.legend(fontsize=NORMAL, frameon=False, loc="upper right")
     return figure
 

@@ -21,7 +21,18 @@ if TYPE_CHECKING:  # a task must not import what it only names
     from credit.training.search import Fitted
     from credit.training.selection import Selection
 
-__all__ = ["candidate", "data", "evaluation", "figures", "kpis", "leaderboard", "progress", "selection", "verdict"]
+__all__ = [
+    "candidate",
+    "data",
+    "evaluation",
+    "figures",
+    "kpis",
+    "leaderboard",
+    "progress",
+    "scoring",
+    "selection",
+    "verdict",
+]
 
 Figure = Any
 
@@ -197,6 +208,41 @@ def verdict(card: Any, decided: Verdict, version: int | None, dataset: Dataset) 
     card.append(_table(decided.frame()))
 
 
+def scoring(card: Any, outcome: dict[str, Any]) -> None:
+    """Show how a book came out: probabilities, decisions, classes of risk, rejected rows."""
+    card.append(Markdown(f"# Scored: {outcome['title']}"))
+    if outcome["synthetic"]:
+        card.append(Markdown("**Synthetic**: the model or the rows are made up; no figure here is about real people."))
+    scored, rejected = outcome["scored"], outcome["rejected"]
+    card.append(
+        Markdown(
+            f"{scored:,} of {outcome['rows']:,} rows of `{outcome['source']}` scored with {outcome['model']} version "
+            f"{outcome['version']}, {rejected:,} rejected. Mean probability of default: "
+            f"**{outcome['mean_probability']:.2%}**. Event {outcome['event']} of the ledger."
+        )
+    )
+    if scored:
+        edges = [at / len(outcome["histogram"]) for at in range(len(outcome["histogram"]) + 1)]
+        bars = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "share": outcome["histogram"]})
+        bars["share"] /= scored
+        _figure(card, plots.book_plot(bars, outcome["threshold"], synthetic=outcome["synthetic"]))
+    card.append(Markdown("## Decisions"))
+    card.append(_shares(outcome["decisions"], "decision", scored))
+    card.append(Markdown("## Classes of risk"))
+    card.append(_shares(outcome["bands"], "class", scored))
+    card.append(Markdown("## Rejected rows"))
+    if not rejected:
+        card.append(Markdown("None."))
+    else:
+        card.append(Markdown(f"Every line of them is in `{outcome['rejects_file']}`. A row may break several rules."))
+        card.append(_shares(outcome["rules"], "rule", 0))
+        names = ["file", "row", "key", "column", "rule", "value", "remedy"]
+        card.append(_table(pd.DataFrame(outcome["examples"])[names].astype(object).fillna("")))
+    if outcome["unknown_levels"]:
+        card.append(Markdown("## Levels that the model does not know\nThe model takes them for missing."))
+        card.append(_shares(outcome["unknown_levels"], "feature", scored))
+
+
 def kpis(table: pd.DataFrame) -> pd.DataFrame:
     """Return the headline figures as text: figure, value with interval, goal, met, note."""
     met = {True: "yes", False: "NO", None: "open"}
@@ -222,6 +268,14 @@ def _swarm(assessment: Assessment, made_up: bool) -> Figure:
     rows = assessment.shap_rows.apply(pd.to_numeric, errors="coerce")
     names = [words[name] for name in assessment.shap]
     return plots.beeswarm_plot(names, assessment.shap.to_numpy(), rows.to_numpy(float), synthetic=made_up)
+
+
+def _shares(counts: dict[str, int], what: str, whole: int) -> Table:
+    """Return counts, and shares of a whole if there is one."""
+    columns = {what: list(counts), "rows": [f"{count:,}" for count in counts.values()]}
+    if whole:
+        columns["share"] = [f"{count / whole:.2%}" for count in counts.values()]
+    return _table(pd.DataFrame(columns))
 
 
 def _percent(row: Any) -> str:

@@ -5,10 +5,14 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 if __name__ == "__main__":  # run as a file, the folder above is not on the path
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from gradio_app.__main__ import main
+
+    sys.exit(main())
+
+from typing import Any
 
 import gradio as gr
 
@@ -24,10 +28,17 @@ from gradio_app.wording import Wording, html, text
 
 __all__ = ["build", "look"]
 
-#: Seconds between two looks at who is champion.
-EVERY = 10.0
+#: Least seconds between two looks at who is champion.
+EVERY = 1.0
 #: Uploaded and made files are looked through each ten minutes, and removed after an hour.
 CACHE = (600, 3600)
+#: Where Gradio's own colours fall short of a contrast of 4.5 to 1.
+CONTRAST = {
+    "body_text_color_subdued": "#475569",
+    "block_info_text_color": "#475569",
+    "button_primary_background_fill": "#1d4ed8",
+    "button_primary_background_fill_hover": "#1e40af",
+}
 ASKED = "() => (new URLSearchParams(location.search).get('lang') || '').toLowerCase().startsWith('fr') ? 'fr' : 'en'"
 SPOKEN = """(lang) => { document.documentElement.lang = lang; const place = new URL(location);
   place.searchParams.set('lang', lang); history.replaceState(null, '', place); }"""
@@ -41,7 +52,7 @@ def build(desk: Desk, settings: Settings) -> gr.Blocks:
     desk : Desk
         Where decisions are made.
     settings : Settings
-        Says how much work may wait.
+        Says how much work may wait, and how often to look who is champion.
 
     Returns
     -------
@@ -101,7 +112,7 @@ def build(desk: Desk, settings: Settings) -> gr.Blocks:
         page.load(None, None, lang, js=ASKED)
         page.load(look_up, [seen, officer.shown, tab, lang], watched, **QUIET)
         page.load(officer.clear, lang, officer.filled, **QUIET)
-        timer = gr.Timer(EVERY)
+        timer = gr.Timer(max(EVERY, settings.champion_seconds))
         timer.tick(look_up, [seen, officer.shown, tab, lang], watched, queue=False, **QUIET)
         lang.change(None, lang, None, js=SPOKEN)
         lang.change(
@@ -123,7 +134,7 @@ def look() -> dict[str, Any]:
     style, script = ((folder / name).read_text(encoding="utf-8") for name in ("style.css", "page.js"))
     fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     return {
-        "theme": gr.themes.Default(primary_hue="blue", neutral_hue="slate", **fonts),
+        "theme": gr.themes.Default(primary_hue="blue", neutral_hue="slate", **fonts).set(**CONTRAST),
         "head": f"<style>{style}</style><script>{script}</script>",  # Gradio would rewrite `css`
         "footer_links": [],
         "run_history": False,  # it would keep applicants in the browser
@@ -149,9 +160,3 @@ def _head(desk: Desk, shown: Shown | None, lang: Language) -> str:
     if shown and shown.decision.identity.digest != held[0].digest:
         told += view.notice("page.changed", lang, good=True, version=version)
     return told
-
-
-if __name__ == "__main__":
-    from gradio_app.__main__ import main
-
-    sys.exit(main())

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +125,7 @@ class Desk:
     ) -> None:
         self.serving, self.records, self.book, self.source, self.rows = serving, records, book, source, rows
         self.metrics = metrics or Metrics()
-        self._clients = lru_cache(maxsize=2)(Clients)
+        self._clients: tuple[tuple[str, str], Clients] | None = None
 
     # The model
 
@@ -346,7 +345,11 @@ class Desk:
     # Parts of the above
 
     def _lookup(self, source: str) -> Clients:
-        return self._clients(self.champion()[1].portfolio, source)
+        """Return the clients of a source, opened once for each champion's portfolio."""
+        book, held = self.champion()[1].portfolio, self._clients
+        if held is None or held[0] != (book.digest, source):
+            self._clients = held = ((book.digest, source), Clients(book, source))
+        return held[1]
 
     def _known(self, book: Portfolio, application: Row) -> History | None:
         """Return the history of an applicant who is an existing client."""

@@ -1,9 +1,12 @@
 """The tabs beside the applicant's: a file of applications, the model in use, what was decided; decides nothing."""
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pandas as pd
+from gradio.processing_utils import save_file_to_cache
+from gradio.utils import get_upload_folder
 
 from credit.errors import CreditError
 from credit.portfolio import Language
@@ -61,7 +64,7 @@ def batch(desk: Desk, wording: Wording, lang: Any) -> None:
         except CreditError as error:
             return [view.faults(desk.book, error, lang), hidden, hidden]
         rejected = _rejected(scored.rejects)
-        found = [gr.update(value=str(path), visible=True) for path in (scored.out, scored.rejects)]
+        found = [gr.update(value=_handed(path), visible=True) for path in (scored.out, scored.rejects)]
         return [
             view.batch(scored, rejected.head(ROWS), lang, synthetic),
             found[0],
@@ -106,7 +109,12 @@ def _histories(lang: Language) -> list[tuple[str, str]]:
     return [(say(f"batch.history_{name}", lang), name) for name in HISTORIES]
 
 
-def _rejected(path: Any) -> pd.DataFrame:
+def _handed(path: Path) -> str:
+    """Copy a file to where Gradio hands files out, and removes them."""
+    return save_file_to_cache(path, cache_dir=get_upload_folder())
+
+
+def _rejected(path: Path) -> pd.DataFrame:
     return (
         pd.read_csv(path, dtype=str, keep_default_na=False)
         if path.suffix == ".csv"

@@ -14,13 +14,13 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from credit.errors import ContractError, CreditError
+from credit.errors import ContractError, CreditError, ServiceError
 from credit.portfolio import Label, Language, Portfolio, words
 from credit.scoring.decider import Decider, Decision
 from credit.scoring.whatif import WhatIf
 from gradio_app import charts
 from gradio_app.batches import Batch
-from gradio_app.desk import Model
+from gradio_app.desk import Model, NoChampionError
 from gradio_app.faults import faults as taken_apart
 from gradio_app.texts import say, texts
 
@@ -46,6 +46,7 @@ GALLERY = {
     "shap": "shap",
     "kpis": "figures",
     "policies": "policies",
+    "leaderboard": "candidates",
     "scores": "scores",
     "confusion": "confusion",
 }
@@ -145,6 +146,12 @@ def faults(
     sections : dict of str to (str, str), optional
         By column: its part of the form in words, and the id of its field.
     """
+    if isinstance(error, NoChampionError):
+        return notice("page.none_title", lang)
+    if isinstance(error, ServiceError):
+        return render(
+            "faults", lang, items=[(say("page.busy", lang), ("", "")), (str(error), ("", ""))], contract=False
+        )
     places = sections or {}
     items = [
         (each.message, places.get(each.column, ("", "")) if each.table == book.main else ("", ""))
@@ -216,9 +223,20 @@ def earlier(records: Sequence[Any], lang: Language) -> str:
     return render("earlier", lang, records=records)
 
 
-def monitoring(summary: Any, days: int, lang: Language) -> str:
-    """Show what the ledger says of each day; `summary` is a frame as `Records.summary` returns it."""
-    rows = [dict(zip(summary.columns, values, strict=True)) for values in summary.itertuples(index=False, name=None)]
+def monitoring(summary: pd.DataFrame, days: int, lang: Language) -> str:
+    """Show what the ledger says of each day on which something was decided, the newest first.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As `Records.summary` returns it.
+    days : int
+        How many it looks back.
+    lang : {"en", "fr"}
+        The language.
+    """
+    busy = summary[(summary["decisions"] > 0) | (summary["overrides"] > 0)].iloc[::-1]
+    rows = [dict(zip(busy.columns, values, strict=True)) for values in busy.itertuples(index=False, name=None)]
     most = max((row["decisions"] for row in rows), default=0)
     return render("monitoring", lang, rows=rows, days=days, most=most)
 

@@ -8,14 +8,21 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from serving_util import RISKY
+from serving_util import book as shop_book
+from serving_util import champion as champion_of_shop
 from typer.testing import CliRunner
 
 from credit import __version__
 from credit.__main__ import app, main
 from credit.governance.ledger import Ledger
+from credit.governance.records import Records
+from credit.governance.registry import Registry
+from credit.governance.serving import open_version
 from credit.home import Home
 
 runner = CliRunner()
@@ -57,7 +64,8 @@ def loans(tmp_path: Path) -> Path:
 def test_help_names_every_command_and_says_what_it_does() -> None:
     done = runner.invoke(app, ["--help"])
     assert done.exit_code == 0
-    for command in ("synth", "check", "score", "register", "champion", "versions", "rollback", "portfolio", "features"):
+    commands = ("synth", "check", "score", "register", "champion", "versions", "rollback", "portfolio", "features")
+    for command in (*commands, "replay", "override", "outcomes", "ledger"):
         line = next(line for line in done.output.splitlines() if re.match(rf"\W*{command}\b", line))
         assert len(line.split()) > 2, line
 
@@ -76,6 +84,15 @@ def test_version() -> None:
         (["features", "describe", "--language", "de"], "en and fr"),
         (["register"], "no release is kept"),
         (["rollback"], "reason"),
+        (["replay", "7"], "decision 7: not in the ledger"),
+        (["override", "7", "--to", "approve", "--reason", "x"], "decision 7: not in the ledger"),
+        (["override", "7", "--to", "review", "--reason", "x"], "review"),
+        (["override", "7", "--to", "approve"], "reason"),
+        (["outcomes", "import", "absent.csv"], "absent.csv"),
+        (["ledger", "erase", "--client", "7"], "reason"),
+        (["ledger", "erase", "--reason", "x"], "--client or --event"),
+        (["ledger", "erase", "--reason", "x", "--client", "7", "--event", "1"], "--client or --event"),
+        (["ledger", "retain", "--days", "0"], "at least one day"),
     ],
 )
 def test_bad_use_ends_with_one_message_and_code_2(words: list[str], message: str, credit) -> None:
@@ -162,3 +179,53 @@ def test_ledger_verify_finds_nothing_in_an_honest_ledger_and_ends_with_code_1_in
     done = runner.invoke(app, ["ledger", "verify", "--json"])
     assert done.exit_code == 1
     assert json.loads(done.output)["problems"]
+
+
+def test_a_decision_is_replayed_overridden_followed_up_and_erased(credit, credit_home: Path, tmp_path: Path) -> None:
+    """The life of one decision; the chain is whole after each step, and holds the head of each step before."""
+    version, ledger = champion_of_shop(Home(credit_home)), Ledger(Home(credit_home).ledger_url)
+    made = open_version(Registry("shop"), version).decide(RISKY)
+    number = str(Records(ledger).decide(made, RISKY, None, by="officer", channel="page"))
+    book = tmp_path / "shop.toml"
+    book.write_text(shop_book().text)
+    heads = [ledger.head]
+
+    def run(code: int, *words: str) -> dict[str, Any]:
+        done = credit(*words, "--json")
+        assert done.returncode == code, done.stdout + done.stderr
+        checked = credit("ledger", "verify", "--head", heads[-1], "--json")
+        assert checked.returncode == 0, checked.stdout
+        heads.append(json.loads(checked.stdout)["head"])
+        return dict(json.loads(done.stdout))
+
+    replayed = run(0, "replay", number)
+    assert (replayed["same"], float.fromhex(replayed["bits"])) == (True, made.probability)
+    assert run(0, "override", number, "--to", "approve", "--reason", "pays by direct debit")["to"] == "approve"
+    day = str(ledger.events("decision")[0].at)[:10]
+    Path("may.csv").write_text(f"decision,outcome,observed\n{number},1,{day}\n99,1,{day}\n")
+    imported = run(1, "outcomes", "import", "may.csv")
+    assert (imported["added"], imported["rejected"]) == (1, 1)
+    assert "99 is not in the ledger" in Path("may.rejected.csv").read_text()
+    Path("may.csv").write_text(f"decision,outcome,observed\n{number},0,{day}\n")
+    assert run(0, "outcomes", "import", "may.csv", "--correct", "their file was wrong")["corrected"] == 1
+    erased = run(0, "ledger", "erase", "--client", "5002", "--reason", "asked for", "--portfolio", str(book))
+    assert erased["erased"] == 2
+    assert "was erased" in run(1, "replay", number)["differences"][0]
+    assert run(0, "ledger", "erase", "--event", number, "--reason", "again")["erased"] == 0
+    assert run(0, "ledger", "retain", "--days", "30") == {"erased": 0, "event": None}
+    assert len(set(heads)) == 5  # override, outcome, correction and erasure moved it
+
+
+def test_ledger_verify_finds_a_cut_tail_by_the_head_that_it_printed(credit, credit_home: Path) -> None:
+    ledger = Ledger(Home(credit_home).ledger_url)
+    ledger.extend("note", [{"n": number} for number in range(3)])
+    noted = json.loads(credit("ledger", "verify", "--json").stdout)
+    assert (noted["events"], noted["head"]) == (3, ledger.head)
+    with sqlite3.connect(Home(credit_home).ledger_url.removeprefix("sqlite:///")) as connection:
+        connection.execute("drop trigger no_delete")
+        connection.execute("delete from events where id = 3")
+    connection.close()
+    assert credit("ledger", "verify").returncode == 0
+    done = credit("ledger", "verify", "--head", noted["head"])
+    assert done.returncode == 1
+    assert "newest events were removed" in done.stdout

@@ -17,6 +17,7 @@ from credit.governance.registry import Registry
 from credit.home import Home
 from credit.portfolio import load
 from credit.scoring import book as books
+from credit.scoring.decider import Decider
 from credit.scoring.scorer import Scorer
 
 FIELD = "native,weighted,selected,broken,scorecard"
@@ -320,8 +321,8 @@ def test_the_default_book_shows_what_history_is_worth(tmp_path: Path) -> None:
     made_up = next((place.home.workspace / "synthetic").iterdir())
     fresh = pd.read_parquet(made_up / "application_train.parquet").drop(columns="TARGET").head(40)
     fresh.to_parquet(made_up / "application_test.parquet")
-    scorer = Scorer.load(Path(summary["release"]) / "bundle")
-    scored = books.score(scorer, load("home_credit"), made_up, place.folder / "decided.csv", "a test")
+    decider = Decider.load(Path(summary["release"]) / "bundle")
+    scored = books.score(decider, made_up, place.folder / "decided.csv")
     assert (scored.scored, scored.rejected) == (40, 0)
 
 

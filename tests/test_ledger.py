@@ -2,12 +2,8 @@
 
 import hashlib
 import json
-import multiprocessing
 import re
-import signal
 import sqlite3
-import subprocess
-import sys
 import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,13 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ledger_util import kill, person, race
 
 from credit.errors import ConfigError, DataError, ServiceError
 from credit.governance.audit import _Ranges, runs
 from credit.governance.ledger import Ledger, draft
-from credit.governance.sealing import Personal
-
-WRITERS, EACH = 8, 15
 
 
 @pytest.fixture
@@ -38,10 +32,6 @@ def filled(ledger, events=6):
     for number in range(1, events + 1):
         ledger.append("odd" if number % 2 else "even", {"n": number}, by="tester")
     return ledger
-
-
-def person(number, **content):
-    return Personal("shop", f"client {number}", {"n": number} | content)
 
 
 def followed(ledger):
@@ -405,55 +395,13 @@ def test_a_fork_of_the_chain_is_refused_by_the_database(ledger, path):
     connection.close()
 
 
-def _write(url: str, writer: int) -> None:
-    ledger = Ledger(url)
-    for number in range(EACH):
-        ledger.append("race", {"writer": writer, "n": number}, personal=person(writer, part=number))
-
-
-def test_concurrent_writers_on_a_fresh_file_never_fork_the_chain(ledger, path):
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_write, args=(ledger.url, writer)) for writer in range(WRITERS)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0] * WRITERS
-    assert ledger.verify() == []
-    events = ledger.events()
-    assert len(events) == WRITERS * EACH
-    for writer in range(WRITERS):  # nobody's events are lost or reordered
-        assert [e.payload["n"] for e in events if e.payload["writer"] == writer] == list(range(EACH))
-    for number, found in ledger.personal(events).items():
-        payload = events[number - 1].payload
-        assert found == person(payload["writer"], part=payload["n"])
-
-
-ENDLESS = """
-import sys
-from credit.governance.ledger import Ledger
-from credit.governance.sealing import Personal
-
-ledger, person = Ledger(sys.argv[1]), Personal("shop", "client", {"x": "y" * 9999})
-while True:
-    print(ledger.append("decision", {}, personal=person), flush=True)
-"""
+def test_concurrent_writers_on_a_fresh_file_never_fork_the_chain(ledger):
+    race(ledger)
 
 
 def test_a_kill_in_mid_write_loses_nothing_that_was_acknowledged(ledger):
-    """Killed while it writes without a pause, so most likely in the middle of one; three times, at other moments."""
-    acknowledged = []
     for lines in (3, 20, 47):
-        writer = subprocess.Popen([sys.executable, "-c", ENDLESS, ledger.url], stdout=subprocess.PIPE, text=True)
-        acknowledged += [int(writer.stdout.readline()) for _ in range(lines)]
-        writer.send_signal(signal.SIGKILL)
-        acknowledged += [int(line) for line in writer.stdout if line.endswith("\n")]
-        writer.stdout.close()
-        assert writer.wait() == -signal.SIGKILL
-    assert ledger.verify() == []
-    assert set(acknowledged) <= set(ledger.holding(range(1, len(acknowledged) + 100)))
-    assert len(ledger.events()) - len(acknowledged) in range(4)  # at most the one in flight, each time
-    assert ledger.append("decision", {}) == len(ledger.events())
+        kill(ledger, lines)
 
 
 def test_readers_do_not_wait_for_a_writer(ledger, path):

@@ -252,7 +252,7 @@ def lending():
 
 def told(lending, strengths, values, approved, concept="money"):
     teller = Teller(*lending, approved)
-    facts = teller.facts(strengths, values)
+    facts = teller.facts(strengths, values.__getitem__)
     return teller.say(concept, facts, "en"), teller.say(concept, facts, "fr")
 
 

@@ -73,6 +73,13 @@ def test_a_rounded_day_stays_within_bounds() -> None:
     assert words.to_raw(days(), 0.1) == -37
 
 
+def test_a_bound_of_whole_tenths_is_that_bound() -> None:
+    """Noise in the last digit of a float must not move 18.0 to 18.1."""
+    for tenths in range(1001):
+        column = days(-36.525 * tenths, -36.525 * tenths)
+        assert words.bounds(column) == (tenths / 10, tenths / 10)
+
+
 def test_no_zero_has_a_sign() -> None:
     for day in (0.0, -0.0, 10.0, -10.0):
         assert str(words.to_human(days(), day)) == "0.0"

@@ -107,7 +107,7 @@ def _number(column: Column) -> Reader:
         kind = type(value)
         if kind is float:
             number = value
-        elif value is None or value == "":
+        elif value is None:
             return absent
         elif kind is int and -EXACT <= value <= EXACT:
             number = float(value)

@@ -41,6 +41,10 @@ class Compiler(SQLiteCompiler):  # type: ignore[misc]
             return sge.paren(quotient)
         return self.if_(sge.paren(right.copy()).eq(0), sge.paren(left.copy()) * self._infinity(), quotient)
 
+    def visit_Negate(self, op: Any, *, arg: Any) -> Any:  # noqa: N802
+        """Keep the sign of zero; SQLite subtracts from 0."""
+        return sge.paren(arg) * sge.convert(-1)
+
     def visit_Greatest(self, op: Any, *, arg: Any) -> Any:  # noqa: N802
         """Pass over what is missing; SQLite's answer would be missing too."""
         return self._beyond(self.f.max, arg, self._infinity(-1))
@@ -89,7 +93,7 @@ def _whole(value: float | None) -> int | None:
         return None
     whole = math.floor(value)
     if not -LARGEST <= whole < LARGEST:
-        raise OverflowError(value)
+        raise ValueError(value)
     return whole
 
 

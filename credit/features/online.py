@@ -139,7 +139,7 @@ class Online:
             self._known(main, [application])
         past = self._history(applications, history)
         problems: list[Violation] = []
-        own = [self._columns(main, [application], problems) for application in applications]
+        own = self._alike(applications, problems)
         made = {name: self._columns(name, rows, problems) for name, rows in past.items()}
         refuse(problems)
         together = {name: [columns[name][0] for columns in own] for name in self.columns[main]}
@@ -175,6 +175,16 @@ class Online:
             for column in row:
                 if column not in allowed_names:
                     raise DataError(f"{name}.{_shown(column)}: no such column in the portfolio{_hint(column, known)}.")
+
+    def _alike(self, applications: Sequence[Row], problems: list[Violation]) -> list[Columns]:
+        """Type applications one by one; of all but the first only the cells that are other objects than its own."""
+        main, first = self.portfolio.main, applications[0] if applications else {}
+        made = [self._columns(main, [row], problems) for row in applications[:1]]
+        for row in applications[1:]:
+            new = {c: read(row.get(c)) for c, read in self._readers[main].items() if row.get(c) is not first.get(c)}
+            unsure = UNSURE in new.values()
+            made.append(self._columns(main, [row], problems) if unsure else made[0] | {c: [new[c]] for c in new})
+        return made
 
     def _columns(self, name: str, rows: Sequence[Row], problems: list[Violation]) -> Columns:
         """Type the rows of a table, and add what is wrong to the problems."""
@@ -222,8 +232,10 @@ def frame(features: Sequence[Feature], rows: Sequence[Mapping[str, Any]]) -> pd.
     """Make a table of rows of features, typed as the batch's: floats, NaN where there is none, and texts."""
     numbers = [feature.name for feature in features if feature.kind == "number"]
     words = [feature.name for feature in features if feature.kind != "number"]
-    floats = np.array([[row[name] for name in numbers] for row in rows], dtype=np.float64).reshape(len(rows), -1)
-    texts = np.array([[row[name] for name in words] for row in rows], dtype=object).reshape(len(rows), -1)
+    floats = np.array([[row[name] for name in numbers] for row in rows], dtype=np.float64).reshape(
+        len(rows), len(numbers)
+    )
+    texts = np.array([[row[name] for name in words] for row in rows], dtype=object).reshape(len(rows), len(words))
     parts = [pd.DataFrame(floats, columns=numbers), pd.DataFrame(texts, columns=words, dtype="str")]
     return pd.concat(parts, axis=1)[[feature.name for feature in features]]
 

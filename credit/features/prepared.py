@@ -82,7 +82,7 @@ class Prepared:
         Raises
         ------
         DataError
-            If amounts are too large to be added up.
+            If numbers are too large to be computed with.
         """
         with self._worker() as worker:
             for name in self._columns.keys() & history.keys():
@@ -118,8 +118,10 @@ class Prepared:
         worker = self._idle.get()
         try:
             yield worker
-        except sqlite3.OperationalError as error:
-            raise DataError("the history's amounts are too large to be added up; correct them.") from error
+        except sqlite3.Error as error:
+            raise DataError(
+                f"the applicant's numbers are too large to be computed with ({error}); correct them."
+            ) from error
         finally:
             worker.clear()
             self._idle.put(worker)

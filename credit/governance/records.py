@@ -17,8 +17,9 @@ import pandas as pd
 from credit.errors import ConfigError, DataError
 from credit.governance.entries import Entries, Event
 from credit.governance.ledger import Draft, Ledger, Writer, draft
+from credit.governance.plain import plain
 from credit.governance.recorded import DECISION, OVERRIDE, Recorded, recorded
-from credit.governance.sealing import Personal, plain
+from credit.governance.sealing import Personal
 from credit.scoring.decider import Decision
 
 __all__ = ["DECIMALS", "Item", "Recorded", "Records", "stated"]

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from credit.errors import ConfigError, CreditError, ServiceError
+from credit.governance.plain import plain
 from credit.governance.recorded import Recorded
 from credit.governance.records import Records
 from credit.governance.registry import Registry
-from credit.governance.sealing import plain
 from credit.governance.serving import open_version
 from credit.scoring.decider import Decision
 

@@ -6,16 +6,13 @@ that nothing was edited.  Once both are erased the seal tells nothing, not even 
 
 import hashlib
 import json
-import math
 import secrets
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-__all__ = ["Personal", "Sealed", "canonical", "plain", "seal"]
+__all__ = ["Personal", "Sealed", "canonical", "seal"]
 
 SALT = 32  # bytes; of a fixed length, so that what follows it cannot pass for a part of it
 LEVEL = 1  # of compression: an applicant with 113 rows of history takes 3.6 kB instead of 20.7 and 0.2 ms
@@ -83,22 +80,3 @@ def seal(personal: Personal) -> Sealed:
 def canonical(value: Any) -> str:
     """Write JSON in the one form that is hashed: sorted keys, no spaces, no NaN; floats keep every bit."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON can hold it, such that ``str`` of it, which the contract judges, stays the same.
-
-    Notes
-    -----
-    None and NaN (missing) become None; text, booleans, integers and finite floats stay; NumPy's scalars become
-    Python's where they print alike; dates, decimals and all else become their text.
-    """
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    if isinstance(value, np.generic) and str(value.item()) == str(value):
-        value = value.item()
-    if value is None or type(value) in (str, bool, int) or (type(value) is float and math.isfinite(value)):
-        return value
-    return None if value != value else str(value)  # noqa: PLR0124 - NaN and NaT differ from themselves

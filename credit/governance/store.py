@@ -73,9 +73,14 @@ class Store:
         self.url = url
 
     def rows(self, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
-        """Stream a query's rows."""
-        with self._answering(), self._engine.connect() as connection:
-            yield from connection.execution_options(yield_per=STREAMED).execute(query)
+        """Stream a query's rows; who stops early leaves no cursor open."""
+        options = {"yield_per": STREAMED}
+        with (
+            self._answering(),
+            self._engine.connect() as connection,
+            connection.execute(query, execution_options=options) as found,
+        ):
+            yield from found
 
     @contextmanager
     def snapshot(self) -> Iterator[Callable[[sa.Select[Any]], Iterator[sa.Row[Any]]]]:

@@ -53,6 +53,8 @@ class Answers:
         DataFrame, n rows
             The key, what `Decider.decide_frame` gives, and the reasons.
         """
+        if frame.empty:
+            return self.nobody()
         key = self.decider.portfolio.key
         decided = self.decider.decide_frame(frame, threads=self.threads)
         decided.insert(0, key, frame[key])

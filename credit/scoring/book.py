@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import ibis
 import pandas as pd
 
 from credit import features
@@ -14,6 +15,7 @@ from credit.data import contract, database, tables
 from credit.data.clients import Clients
 from credit.data.contract import Screened
 from credit.data.rules import identity, promised
+from credit.data.synthetic_files import MARKER
 from credit.errors import DataError
 from credit.features.engine import DuckDB
 from credit.portfolio import Language, Portfolio
@@ -21,7 +23,7 @@ from credit.scoring.answers import Answers
 from credit.scoring.decider import Decider
 from credit.scoring.sheets import check_suffix, save, whole
 
-__all__ = ["NO_HISTORY", "WORDED", "Prepared", "Scored", "prepare", "score"]
+__all__ = ["NO_HISTORY", "WORDED", "Prepared", "Scored", "is_synthetic", "prepare", "score"]
 
 #: What to give for `history` where there is none: every applicant is taken to have no rows in the other tables.
 NO_HISTORY = "none"
@@ -180,11 +182,17 @@ def prepare(
     return Prepared(str(place / "features.parquet"), str(rejects), held["rejected"], fingerprint)
 
 
+def is_synthetic(source: str | Path) -> bool:
+    """Whether a folder, or the folder of a file, says that its rows are made up."""
+    path = Path(source)
+    return "://" not in str(source) and ((path if path.is_dir() else path.parent) / MARKER).exists()
+
+
 def _answer(
     decider: Decider, frame: pd.DataFrame, language: Language, report: Report | None
 ) -> tuple[pd.DataFrame, str]:
     """Decide on applicants a block at a time, so that progress can be told."""
-    refused = int((decider.decide_frame(frame)["decision"] != "approve").sum())
+    refused = 0 if frame.empty else int((decider.decide_frame(frame)["decision"] != "approve").sum())
     worded = refused <= WORDED
     answers, made = Answers(decider, reasons=True, language=language if worded else None), []
     for first in range(0, len(frame), BLOCK):
@@ -226,7 +234,7 @@ def _screened(
 
 def _elsewhere(decider: Decider, main: Any, history: str | Path) -> dict[str, Any]:
     """Fetch the applicants' rows of the other tables from another source."""
-    book, backend = decider.portfolio, main.get_backend()
+    book = decider.portfolio
     key = promised(book.tables[book.main], False)[book.key]
     if book.key not in main.columns:
         return {}  # the contract says so, better
@@ -238,7 +246,7 @@ def _elsewhere(decider: Decider, main: Any, history: str | Path) -> dict[str, An
     absent = [name for name in names if name not in found]
     if absent:
         raise DataError(f"{history}: has no table {', '.join(absent)}, which the model reads; add it, or --no-history.")
-    return {name: backend.create_table(f"looked up {name}", found[name]) for name in names}
+    return {name: ibis.memtable(found[name]) for name in names}
 
 
 def _empty(book: Portfolio, main: Any, names: list[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from credit.portfolio import Action, Column, Portfolio
 
-__all__ = ["Change", "Lever", "Trial", "actions", "held", "lever", "sayable"]
+__all__ = ["Change", "Lever", "actions", "held", "lever", "sayable"]
 
 Row = Mapping[str, Any]
 #: The largest step between two values that people would say, as a share of the value; what follows is finer.
@@ -53,15 +53,6 @@ class Change:
     def applied(self, application: Row) -> dict[str, Any]:
         """Return the changed application."""
         return {**application, **self.to}
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A change that was scored."""
-
-    change: Change
-    probability: float
-    decision: str
 
 
 @dataclass(frozen=True)

@@ -150,10 +150,11 @@ def attribute(scorer: Scorer, features: Sequence[Feature], frame: pd.DataFrame) 
     names = tuple(item.name for item in scorer.inputs)
     concept = {feature.name: feature.concept for feature in features}
     concepts = tuple(dict.fromkeys(concept[name] for name in names))
+    place = {each: at for at, each in enumerate(concepts)}
+    gathered = np.zeros((len(names), len(concepts)))
+    gathered[np.arange(len(names)), [place[concept[name]] for name in names]] = 1.0
     matrix = scorer.matrix(frame)
     values, base, raw = _shap(scorer, matrix)
-    gathered = np.zeros((len(names), len(concepts)))
-    gathered[np.arange(len(names)), [concepts.index(concept[name]) for name in names]] = 1.0
     return Attribution(names, values, concepts, values @ gathered, base, raw, matrix, scorer.calibration)
 
 

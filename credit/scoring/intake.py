@@ -24,6 +24,7 @@ __all__ = ["REJECTED", "Intake", "Judged", "check_columns", "is_numeric", "repea
 
 #: The columns of a rejected row's lines.
 REJECTED = ("row", "column", "rule", "value", "remedy")
+GIVE = "give the row its own key, a whole number"
 NUMBER = "give the number, or leave the cell empty"
 FINITE = "give a finite number, or leave the cell empty"
 REMEDY = {**REMEDIES, "not a number": NUMBER, "not finite": FINITE}
@@ -109,7 +110,8 @@ class Intake:
             twice = pc.is_in(made["key"].cast(pa.string()), value_set=self.repeated)
             rule = pc.if_else(pc.and_(twice, pc.is_null(rule)), "duplicated key", rule)
         at = np.flatnonzero(pc.is_valid(rule).to_numpy(zero_copy_only=False))
-        return _lines(at, self.key, rule.take(pa.array(at)).to_pylist(), made["found"].take(pa.array(at)).to_pylist())
+        rules, found = (each.take(pa.array(at)).to_pylist() for each in (rule, made["found"]))
+        return _lines(at, self.key, rules, found, key=True)
 
     def _number_faults(self, name: str, raw: Any, values: Any, odd: bool) -> Iterable[pd.DataFrame]:
         infinite = np.flatnonzero(np.isinf(values))
@@ -228,8 +230,9 @@ def _floats(values: Any) -> Any:
     return values.cast(pa.float64(), safe=False).to_numpy()
 
 
-def _lines(at: Any, column: str, rule: Any, values: Any) -> pd.DataFrame:
+def _lines(at: Any, column: str, rule: Any, values: Any, *, key: bool = False) -> pd.DataFrame:
     frame = pd.DataFrame({"row": np.asarray(at, dtype=np.int64), "column": column, "rule": rule})
     texts = [None if value is None else str(value) for value in values]
     frame["value"] = pd.Series(texts, dtype="str", index=frame.index)
-    return frame.astype({"column": "str", "rule": "str"}).assign(remedy=frame["rule"].map(REMEDY).astype("str"))
+    remedies = REMEDIES | {"not a number": GIVE, "not an integer": GIVE} if key else REMEDY
+    return frame.astype({"column": "str", "rule": "str"}).assign(remedy=frame["rule"].map(remedies).astype("str"))

@@ -122,9 +122,8 @@ class Reasoner:
         whole = attribution or attribute(self.scorer, tuple(self.features.values()), frame)
         strengths = self.strengths(whole)
         kept = self.held(whole, [self.candidates(row) for row in strengths])
-        rows = frame[list(whole.names)]
         return [
-            tuple(self._reason(rows, whole, at, concept, float(strengths[at, concept])) for concept in concepts)
+            tuple(self._reason(frame, whole, at, concept, float(strengths[at, concept])) for concept in concepts)
             for at, concepts in enumerate(kept)
         ]
 
@@ -171,12 +170,12 @@ class Reasoner:
         pairs = zip(candidates, self.drops(attribution, candidates), strict=True)
         return [[at for at, fall in zip(each, falls, strict=True) if fall > 0][:MOST] for each, falls in pairs]
 
-    def _reason(self, rows: pd.DataFrame, whole: Attribution, at: int, concept: int, strength: float) -> Reason:
+    def _reason(self, frame: pd.DataFrame, whole: Attribution, at: int, concept: int, strength: float) -> Reason:
         name, members = whole.concepts[concept], self._members[concept]
         [values] = whole.by_feature[[at]] - self._values
         ranked = members[np.argsort(-values[members], kind="stable")]
         against = {whole.names[each]: float(values[each]) for each in ranked if values[each] > 0}
-        facts = self._teller.facts(against, {each: _plain(rows[each].to_numpy()[at]) for each in against})
+        facts = self._teller.facts(against, lambda each: _plain(frame[each].iloc[at]))
         en, fr = self._teller.say(name, facts, "en"), self._teller.say(name, facts, "fr")
         first = facts[0]
         effect = strength * whole.slope(at)

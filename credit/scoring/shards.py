@@ -27,7 +27,7 @@ from credit.scoring.intake import Intake, Judged
 from credit.scoring.plan import Piece, Plan, Shard, sha256
 from credit.scoring.sheets import neutral, whole
 
-__all__ = ["BINS", "DECISIONS", "REJECTS", "Done", "clear", "join", "score"]
+__all__ = ["BINS", "DECISIONS", "REJECTS", "Done", "clear", "join", "lost", "score"]
 
 #: Names of the two files that a run leaves.
 DECISIONS, REJECTS = "decisions.parquet", "rejected.csv"
@@ -144,26 +144,28 @@ def join(plan: Plan, out: str | Path, rejected: pd.DataFrame | None = None) -> d
     Returns
     -------
     dict of str to str
-        Place of each file, and the SHA-256 of each.
+        ``decisions_file``, ``rejects_file``, and the SHA-256 of each, ``decisions_sha256`` and ``rejects_sha256``.
     """
-    folder = Path(out)
+    folder, stage = Path(out), Path(plan.folder)
     folder.mkdir(parents=True, exist_ok=True)
     parts = [plan.places(shard) for shard in plan.shards]
     with step("Joining the shards", plan.rows):
-        with _writer(folder / DECISIONS, pq.read_schema(parts[0][0])) as write:
+        with _writer(stage / DECISIONS, pq.read_schema(parts[0][0])) as write:
             for decisions, _rejects, _summary in parts:
                 for batch in pq.ParquetFile(decisions).iter_batches(BLOCK):
                     write(batch)
         names = pq.read_schema(parts[0][1]).names
         lines = (batch.to_pandas() for part in parts for batch in pq.ParquetFile(part[1]).iter_batches(BLOCK))
         head = pd.DataFrame(columns=names) if rejected is None else rejected.reindex(columns=names)
-        with whole(folder / REJECTS) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+        with whole(stage / REJECTS) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
             neutral(head).to_csv(stream, index=False)
             for frame in lines:
                 neutral(frame).to_csv(stream, index=False, header=False)
-    places = {"decisions": folder / DECISIONS, "rejects": folder / REJECTS}
-    hashes = {f"{name}_sha256": sha256(place) for name, place in places.items()}
-    return {name: str(place) for name, place in places.items()} | hashes
+    made = {"decisions": folder / DECISIONS, "rejects": folder / REJECTS}
+    for place in made.values():
+        (stage / place.name).replace(place)
+    hashes = {f"{name}_sha256": sha256(place) for name, place in made.items()}
+    return {f"{name}_file": str(place) for name, place in made.items()} | hashes
 
 
 def clear(plan: Plan) -> None:
@@ -187,26 +189,21 @@ def _judged(plan: Plan, shard: Shard, decider: Decider, threads: int) -> Iterato
             raise DataError(f"{name}: the Parquet file is damaged, or gone ({error}); write it again.") from error
 
 
+def lost(lines: pd.DataFrame, key: str, file: str) -> Done:
+    """Count rejected rows, of which `lines` has one for each rule that they break."""
+    first = lines.groupby("rule", sort=True).head(EXAMPLES).rename(columns={key: "key"})
+    short = first.assign(file=file, value=first["value"].astype("str").str.slice(0, WIDTH))
+    examples = [{k: None if pd.isna(v) else v for k, v in row.items()} for row in short.to_dict("records")]
+    return Done(rejected=int(lines["row"].nunique()), rules=Counter(lines["rule"].tolist()), examples=examples)
+
+
 def _count(decided: pd.DataFrame, judged: Judged, key: str, file: str) -> Done:
     p = decided["probability_of_default"].to_numpy()
-    lines = judged.rejected.groupby("rule", sort=True).head(EXAMPLES)
-    return Done(
-        len(decided),
-        int(judged.rejected["row"].nunique()),
-        float(p.sum()),
-        Counter(decided["decision"].tolist()),
-        Counter(decided["band"].tolist()),
-        Counter(judged.rejected["rule"].tolist()),
-        judged.unknown,
-        np.histogram(p, BINS, (0, 1))[0].tolist(),
-        [{"file": file, **row} for row in _plain(lines.rename(columns={key: "key"}))],
-    )
-
-
-def _plain(lines: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return lines as JSON can hold them, long values cut."""
-    short = lines.assign(value=lines["value"].str.slice(0, WIDTH))
-    return [{k: None if pd.isna(v) else v for k, v in row.items()} for row in short.to_dict("records")]
+    done = lost(judged.rejected, key, file)
+    done.scored, done.total, done.unknown = len(decided), float(p.sum()), judged.unknown
+    done.decisions, done.bands = Counter(decided["decision"].tolist()), Counter(decided["band"].tolist())
+    done.histogram = np.histogram(p, BINS, (0, 1))[0].tolist()
+    return done
 
 
 def _decided(plan: Plan, answers: Answers) -> pa.Schema:

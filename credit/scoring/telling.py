@@ -1,8 +1,9 @@
 """A concept that speaks against an applicant, in words: which features to name, and how; knows no model and no page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from credit.features import Feature
 from credit.portfolio import Label, Language, Portfolio, words
@@ -68,15 +69,15 @@ class Teller:
     def __init__(self, book: Portfolio, features: Mapping[str, Feature], approved: Mapping[str, Value]) -> None:
         self.book, self.features, self.approved = book, features, approved
 
-    def facts(self, strengths: Mapping[str, float], values: Mapping[str, Value]) -> list[Fact]:
+    def facts(self, strengths: Mapping[str, float], value: Callable[[str], Value]) -> list[Fact]:
         """Choose what to name of a concept.
 
         Parameters
         ----------
         strengths : mapping of str to float
             The concept's features and how strongly each speaks against the applicant; the strongest first.
-        values : mapping of str to float, str or None
-            The applicant's values of them.
+        value : callable
+            A feature's name to the applicant's value of it; None is "missing".
 
         Returns
         -------
@@ -87,11 +88,12 @@ class Teller:
         strongest = next(iter(strengths.values()))
         worth = [name for name, strength in strengths.items() if strength >= WORTH * strongest]
         known = sorted(worth, key=lambda name: not self._plain(self.features[name]))
-        for names in (known, [name for name in strengths if name not in worth]):
-            found = [fact for fact in (self._fact(name, values[name]) for name in names) if fact.unlike][:NAMED]
-            if found:
-                return found if names is known else found[:1]
-        return [self._fact(next(iter(strengths)), values[next(iter(strengths))])]
+        for names, most in ((known, NAMED), ([name for name in strengths if name not in worth], 1)):
+            facts = (self._fact(name, value(name)) for name in names)
+            if found := list(islice((fact for fact in facts if fact.unlike), most)):
+                return found
+        first = next(iter(strengths))
+        return [self._fact(first, value(first))]
 
     def say(self, concept: str, facts: Sequence[Fact], lang: Language) -> str:
         """Put a reason into words.

@@ -11,17 +11,15 @@ from math import ceil, log
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from credit.portfolio import Portfolio
-from credit.scoring.changes import Change, Lever, Trial, actions, held, lever
+from credit.scoring.changes import Lever, actions, held, lever
+from credit.scoring.trials import Decide, Search, Trial
 from credit.scoring.whatif_note import note
 
 __all__ = ["GOALS", "Proposal", "WhatIf", "propose"]
 
 Row = Mapping[str, Any]
-#: Applications with the same history to a row each: ``probability_of_default``, ``decision``, and features by name.
-Decide = Callable[[Sequence[Row]], pd.DataFrame]
 #: One application to its probability of default and its decision, as for any applicant.
 Confirm = Callable[[Row], tuple[float, str]]
 
@@ -100,40 +98,6 @@ class WhatIf:
         return asdict(self)
 
 
-class Search:
-    """The changes of one application that were scored so far, and whether they are plausible."""
-
-    def __init__(self, application: Row, decide: Decide, plausible: Mapping[str, tuple[float, float]]) -> None:
-        self.application, self.decide, self.plausible = application, decide, plausible
-        self.seen: dict[tuple[str, tuple[float, ...]], Trial | None] = {}
-
-    @property
-    def trials(self) -> list[Trial]:
-        """All plausible changes."""
-        return [trial for trial in self.seen.values() if trial]
-
-    def score(self, changes: Iterable[Change | None]) -> list[Trial]:
-        """Score in one pass what was not scored before; return those of the changes that are plausible."""
-        asked = {(change.name, change.factors): change for change in changes if change}
-        new = {key: change for key, change in asked.items() if key not in self.seen}
-        frame = self.decide([self.application, *(change.applied(self.application) for change in new.values())])
-        probability, decision = (frame[name].tolist()[1:] for name in ("probability_of_default", "decision"))
-        scored = map(Trial, new.values(), probability, decision)
-        self.seen |= {
-            key: trial if fit else None for key, trial, fit in zip(new, scored, self._fits(frame)[1:], strict=True)
-        }
-        return [trial for key in asked if (trial := self.seen[key])]
-
-    def _fits(self, frame: pd.DataFrame) -> list[bool]:
-        """Say which rows stay in the plausible ranges; where the applicant is outside, no row may go further out."""
-        fits = np.full(len(frame), True)
-        for name in self.plausible.keys() & set(frame.columns):
-            values, (low, high) = frame[name].to_numpy(np.float64, na_value=np.nan), self.plausible[name]
-            inside = (values >= np.fmin(low, values[0])) & (values <= np.fmax(high, values[0]))
-            fits &= np.isnan(values) | inside
-        return [bool(fit) for fit in fits]
-
-
 def propose(
     portfolio: Portfolio,
     application: Row,
@@ -173,17 +137,25 @@ def propose(
     known = [(action, lever(portfolio, action, application)) for action in actions(portfolio, reverse=reverse)]
     levers = [each for _, each in known if isinstance(each, Lever)]
     alone = search.score(held([each], [factor]) for each in levers for factor in each.factors)
-    for goal, wanted in goals:
-        found = _nearest(alone, wanted, reverse)
-        if not found and not reverse:
-            found = _nearest(_together(search, levers, wanted), wanted)[:1]
-        proposals = tuple(_confirmed(search, found, wanted, confirm))
-        if proposals:
-            break
-    else:
-        goal = goals[0][0]
+    reached = ((goal, _reached(search, levers, alone, wanted, confirm, reverse)) for goal, wanted in goals)
+    goal, proposals = next((each for each in reached if each[1]), (goals[0][0], ()))
     told = (portfolio, goal, bool(proposals), known, search.trials, probability)
     return WhatIf(decision, goal, proposals, len(search.trials), note(*told, lang="en"), note(*told, lang="fr"))
+
+
+def _reached(
+    search: Search,
+    levers: Sequence[Lever],
+    alone: Sequence[Trial],
+    wanted: frozenset[str],
+    confirm: Confirm,
+    headroom: bool,
+) -> tuple[Proposal, ...]:
+    """Propose single actions that reach the goal; where there is none, and it is no headroom, two together."""
+    found = _nearest(alone, wanted, headroom)
+    if not found and not headroom:
+        found = _nearest(_together(search, levers, wanted), wanted)[:1]
+    return tuple(_confirmed(search, found, wanted, confirm))
 
 
 def _nearest(trials: Sequence[Trial], wanted: frozenset[str], headroom: bool = False) -> list[Trial]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from credit.portfolio import Action, Label, Language, Portfolio, words
-from credit.scoring.changes import Lever, Trial
+from credit.scoring.changes import Lever
+from credit.scoring.trials import Trial
 
 __all__ = ["note"]
 
