@@ -90,7 +90,7 @@ def row(case: Case) -> Found:
     pyfunc, pipeline = _pyfunc(case), _pipeline(case)
     names = [item.name for item in decider.scorer.inputs]
     ways: dict[str, Callable[[int], Any]] = {
-        "booster": lambda at: booster.predict(encoded[at : at + 1]),
+        "booster": lambda at: booster.predict(encoded[at : at + 1], num_threads=1),
         "mapping": lambda at: decider.outcome(mappings[at]),
         "sequence": lambda at: decider.outcome(sequences[at]),
         "contributions_booster": lambda at: booster.predict(encoded[at : at + 1], pred_contrib=True, num_threads=1),
@@ -143,7 +143,7 @@ def batch(case: Case) -> Found:
     )
     figures["attributions"] = {f"{name}_rows_per_second": 2e6 / each["p50"] for name, each in shap.items()}
     ratio = shap["contributions"]["p50"] / shap["booster"]["p50"]
-    goals.append(Goal("attributions over pred_contrib, time", ratio, 1.15, "lower"))
+    goals.append(Goal("attributions with their check over pred_contrib, time", ratio, 1.25, "lower"))
     return figures, goals
 
 

@@ -5,14 +5,14 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 if __name__ == "__main__":  # run as a file, the folder above is not on the path
+    import runpy
+
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    from gradio_app.__main__ import main
-
-    sys.exit(main())
-
-from typing import Any
+    runpy.run_module("gradio_app", run_name="__main__")
+    sys.exit()
 
 import gradio as gr
 

@@ -1,33 +1,29 @@
 """What the page and the API both do: decide and record, explain, override, look up; knows neither HTTP nor Gradio."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from credit import portfolio
-from credit.data.clients import Clients
 from credit.errors import ConfigError, CreditError, DataError, ModelError, ServiceError
 from credit.governance.ledger import Ledger
 from credit.governance.records import Recorded, Records
 from credit.governance.registry import Version
 from credit.governance.serving import Serving
-from credit.portfolio import Label, Language, Portfolio
+from credit.portfolio import Language, Portfolio
 from credit.scoring.decider import Decider, Decision
 from credit.scoring.whatif import WhatIf
 from gradio_app import batches
 from gradio_app.batches import Batch
 from gradio_app.faults import rules
+from gradio_app.lookup import Case, History, Lookup, Place, Row
 from gradio_app.metrics import Metrics
+from gradio_app.registered import Model, gather
 from gradio_app.settings import Settings
 
 __all__ = ["TRAIN", "Case", "Desk", "Model", "NoChampionError", "Outcome", "Place", "TooManyError", "open_desk"]
 
-Row = Mapping[str, Any]
-History = Mapping[str, Sequence[Row]]
 TRAIN = "python flows/training.py run"
 
 
@@ -37,14 +33,6 @@ class NoChampionError(ModelError):
 
 class TooManyError(CreditError):
     """A batch has more applicants than are taken at once."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One applicant: the raw application, and rows of the other tables."""
-
-    application: Row
-    history: History | None = None
 
 
 @dataclass(frozen=True)
@@ -60,39 +48,6 @@ class Outcome:
     def application(self) -> Row:
         """The raw application."""
         return self.case.application
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where existing clients are looked up; `source` is None where they cannot be, and the note says why."""
-
-    source: str | None
-    note: Label
-
-
-@dataclass(frozen=True)
-class Model:
-    """The champion, for people to look at.
-
-    Parameters
-    ----------
-    version : Version
-        Its number, verdict, aliases and tags.
-    decider : Decider
-        Its threshold, reference and portfolio.
-    tables : dict of str to DataFrame
-        By name: ``calibration``, ``importance``, ``policies``, ``kpis``, ``leaderboard``, ``groups_NAME``.
-    figures : dict of str to Path
-        By name: pictures of the same.
-    note : str
-        Why there are no tables and figures; empty where there are.
-    """
-
-    version: Version
-    decider: Decider
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    figures: dict[str, Path] = field(default_factory=dict)
-    note: str = ""
 
 
 class Desk:
@@ -123,9 +78,9 @@ class Desk:
         rows: int = 1000,
         metrics: Metrics | None = None,
     ) -> None:
-        self.serving, self.records, self.book, self.source, self.rows = serving, records, book, source, rows
+        self.serving, self.records, self.book, self.rows = serving, records, book, rows
         self.metrics = metrics or Metrics()
-        self._clients: tuple[tuple[str, str], Clients] | None = None
+        self._lookup = Lookup(serving, source)
 
     # The model
 
@@ -155,14 +110,7 @@ class Desk:
 
     def model(self) -> Model:
         """Return the model in use with the tables and figures of its training."""
-        version, decider = self.champion()
-        try:
-            folder = self.serving.registry.evidence(version)
-        except CreditError as error:
-            return Model(version, decider, note=str(error))
-        tables = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
-        figures = {path.stem: path for path in sorted(folder.glob("*.png"))}
-        return Model(version, decider, tables, figures)
+        return gather(self.serving.registry, *self.champion())
 
     # Decisions
 
@@ -264,33 +212,15 @@ class Desk:
 
     def place(self) -> Place:
         """Say where existing clients are looked up, if they can be."""
-        if self.source:
-            return Place(self.source, Label(self.source, self.source))
-        held = self.serving.current()
-        known = held[0].tags.get("source", "") if held else ""
-        if known and "://" not in known and Path(known).exists():
-            return Place(known, Label(known, known))
-        return Place(
-            None,
-            Label(
-                f"The data that the model was trained on ({known or 'unknown'}) are not here: existing clients cannot "
-                "be looked up. Start the app with --data FOLDER to name data that are.",
-                f"Les données d'apprentissage du modèle ({known or 'inconnues'}) ne sont pas ici : les clients "
-                "existants ne peuvent être retrouvés. Démarrez l'application avec --data DOSSIER.",
-            ),
-        )
+        return self._lookup.place()
 
     def numbers(self, prefix: str = "", limit: int = 20) -> list[str]:
         """Return numbers of existing clients that begin with `prefix`; none where clients cannot be looked up."""
-        source = self.place().source
-        return self._lookup(source).numbers(prefix, limit) if source else []
+        return self._lookup.numbers(prefix, limit)
 
     def case(self, key: str) -> Case:
         """Return an existing client's application and history; DataError if there is no such client."""
-        place = self.place()
-        if place.source is None:
-            raise DataError(f"client {key!r}: {place.note.en}")
-        return Case(*self._lookup(place.source).case(key))
+        return self._lookup.case(key)
 
     # Files
 
@@ -340,24 +270,10 @@ class Desk:
         book = self.champion()[1].portfolio
         rows, unused = batches.read(book, path, self.rows)
         self._count(len(rows))
-        return [Case(row, self._known(book, row) if history == "known" else None) for row in rows], unused
+        known = self._lookup.history if history == "known" else lambda key: None
+        return [Case(row, known(str(row[book.key]))) for row in rows], unused
 
     # Parts of the above
-
-    def _lookup(self, source: str) -> Clients:
-        """Return the clients of a source, opened once for each champion's portfolio."""
-        book, held = self.champion()[1].portfolio, self._clients
-        if held is None or held[0] != (book.digest, source):
-            self._clients = held = ((book.digest, source), Clients(book, source))
-        return held[1]
-
-    def _known(self, book: Portfolio, application: Row) -> History | None:
-        """Return the history of an applicant who is an existing client."""
-        key = str(application.get(book.key))
-        place = self.place()
-        if place.source is None:
-            raise DataError(place.note.en)
-        return self.case(key).history if key in self.numbers(key, 1) else None
 
     def _count(self, rows: int) -> None:
         if rows > self.rows:

@@ -12,6 +12,7 @@ from credit.portfolio import Language
 from gradio_app import form, view
 from gradio_app.desk import Desk
 from gradio_app.fields import Fields
+from gradio_app.statement import statement
 from gradio_app.texts import LANGUAGES, say
 from gradio_app.view import Shown
 from gradio_app.wording import Wording, html, text
@@ -147,6 +148,7 @@ class Officer:
             self.recorded,
             self.statement,
             self.new,
+            *self.suggested,
             *self.fields.components,
         ]
         self.filled = filled
@@ -180,7 +182,7 @@ class Officer:
             [self.shown, self.recorded, self.result, self.earlier, self.statement],
             api_name="override",
         )
-        self.spoken.change(_statement, [self.shown, self.spoken], self.statement, **QUIET)
+        self.spoken.change(_told, [self.shown, self.spoken], self.statement, **QUIET)
         self.print.click(None, self.statement, None, js=PRINT)
 
     def suggest(self, prefix: str, lang: Language) -> list[Any]:
@@ -219,7 +221,8 @@ class Officer:
         told = view.history(self.desk.book, opened.client, opened.history, lang)
         head = [opened, opened.client, opened.client, told, "", _waiting(lang), "", earlier, None, None, "", ""]
         new = gr.update(value="", visible=not opened.client)
-        return [*head, new, *self.fields.fill(opened.application, lang)]
+        hidden = [gr.update(value="", visible=False)] * SUGGESTED
+        return [*head, new, *hidden, *self.fields.fill(opened.application, lang)]
 
     def judge(
         self,
@@ -246,7 +249,7 @@ class Officer:
                 return [None, view.notice("applicant.taken", lang, number=new), "", "", gr.skip(), "", "", *parts]
             places = {**self.fields.where(lang), self.desk.book.key: (say("applicant.who", lang), "new-number")}
             return [None, view.faults(self.desk.book, error, lang, places), "", "", gr.skip(), "", "", *parts]
-        return [shown, "", view.result(shown, lang), "", earlier, view.statement(shown, spoken), "", *parts]
+        return [shown, "", view.result(shown, lang), "", earlier, statement(shown, spoken), "", *parts]
 
     def _fresh(self, number: str) -> str | None:
         """Return a new applicant's number; one that a client has would mix up two people."""
@@ -294,7 +297,7 @@ class Officer:
         except CreditError as error:
             return [gr.skip(), view.faults(self.desk.book, error, lang), gr.skip(), gr.skip(), gr.skip()]
         done = view.notice("override.done", lang, good=True, decision=say(f"decision.{to}", lang), number=shown.number)
-        return [shown, done, view.result(shown, lang), earlier, view.statement(shown, spoken)]
+        return [shown, done, view.result(shown, lang), earlier, statement(shown, spoken)]
 
     def _earlier(self, client: str, lang: Language) -> str:
         return view.earlier(self.desk.earlier(client), lang) if client else ""
@@ -326,5 +329,5 @@ def _waiting(lang: Language) -> str:
     return view.render("paragraph", lang, key="applicant.waiting")
 
 
-def _statement(shown: Shown | None, spoken: Language) -> str:
-    return view.statement(shown, spoken) if shown else ""
+def _told(shown: Shown | None, spoken: Language) -> str:
+    return statement(shown, spoken) if shown else ""

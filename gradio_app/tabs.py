@@ -13,6 +13,7 @@ from credit.portfolio import Language
 from gradio_app import view
 from gradio_app.batches import SUFFIXES
 from gradio_app.desk import Desk
+from gradio_app.gallery import gallery
 from gradio_app.officer import QUIET, who
 from gradio_app.texts import say
 from gradio_app.wording import Wording, html, text
@@ -78,7 +79,7 @@ def batch(desk: Desk, wording: Wording, lang: Any) -> None:
 def model_html(desk: Desk, lang: Language) -> str:
     """Show the model in use."""
     try:
-        return view.model(desk.model(), lang)
+        return gallery(desk.model(), lang)
     except CreditError as error:
         return view.faults(desk.book, error, lang)
 

@@ -3,10 +3,8 @@
 Templates escape whatever they fill in: names, levels and reasons come from data and from people.
 """
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -20,37 +18,27 @@ from credit.scoring.decider import Decider, Decision
 from credit.scoring.whatif import WhatIf
 from gradio_app import charts
 from gradio_app.batches import Batch
-from gradio_app.desk import Model, NoChampionError
+from gradio_app.desk import NoChampionError
 from gradio_app.faults import faults as taken_apart
-from gradio_app.texts import say, texts
+from gradio_app.texts import say
 
 __all__ = [
     "Shown",
+    "batch",
     "earlier",
     "faults",
     "header",
     "history",
+    "labels",
     "monitoring",
     "notice",
     "render",
     "result",
-    "statement",
+    "sentence",
+    "spoken",
     "what_if",
 ]
 
-#: File of the evidence to its title, in the order of the page; rows that a table shows at most.
-GALLERY = {
-    "calibration": "calibration",
-    "cost_curve": "cost_curve",
-    "importance": "importance",
-    "shap": "shap",
-    "kpis": "figures",
-    "policies": "policies",
-    "leaderboard": "candidates",
-    "scores": "scores",
-    "confusion": "confusion",
-}
-TABLE = 25
 MINUS = "\u2212"
 #: Decision to the word for what became of an application.
 PAST = {"approve": "decision.approved", "review": "decision.reviewed", "decline": "decision.declined"}
@@ -103,7 +91,7 @@ def render(template: str, lang: Language, **context: Any) -> str:
         "number": partial(words.number, lang=lang),
         "signed": lambda value, digits=2: _signed(value, lang, digits),
         "fixed": partial(_fixed, lang=lang),
-        "say": lambda label: _say(label, lang),
+        "say": lambda label: spoken(label, lang),
         "lang": lang,
         "past": PAST,
     }
@@ -185,7 +173,7 @@ def result(shown: Shown, lang: Language) -> str:
         bands=[band.name for band in book.bands],
         least=min(decision.costs, key=lambda action: decision.costs[action]),
         missing=[words.question(book, name, lang) for name in decision.missing],
-        reasons=[(_say(reason, lang), reason.probability) for reason in decision.reasons],
+        reasons=[(spoken(reason, lang), reason.probability) for reason in decision.reasons],
         fall=charts.waterfall(decision.explanation, labels(decider)),
     )
 
@@ -250,86 +238,8 @@ def batch(scored: Batch, rejected: pd.DataFrame, lang: Language, synthetic: bool
     )
 
 
-def model(told: Model, lang: Language) -> str:
-    """Show the model in use with what was registered of its training."""
-    version, decider = told.version, told.decider
-    outcome = f"model.outcome_{version.outcome.replace(' ', '_')}"
-    facts = [
-        ("model.version", str(version)),
-        ("model.registered", version.created[:19].replace("T", " ")),
-        ("model.verdict", say(outcome, lang) if outcome in texts() else version.outcome),
-        ("model.data", f"{version.tags.get('source', '-')} ({version.tags.get('rows', '-')})"),
-        ("decision.threshold", words.percent(decider.scorer.threshold, lang)),
-        ("model.digest", version.digest),
-    ]
-    groups = {f"groups_{each.name}": each.label for each in decider.portfolio.groups}
-    titled = [(name, say(f"model.{key}", lang)) for name, key in GALLERY.items()]
-    titled += [(name, say("model.fairness", lang, group=_say(label, lang))) for name, label in groups.items()]
-    gallery = [
-        (title, _image(told.figures.get(name)), _table(told.tables.get(name), lang))
-        for name, title in titled
-        if name in told.figures or name in told.tables
-    ]
-    synthetic = decider.reference.synthetic
-    return render("model", lang, facts=facts, note=told.note, gallery=gallery, synthetic=synthetic)
-
-
-def _image(path: Path | None) -> str:
-    return base64.b64encode(path.read_bytes()).decode() if path else ""
-
-
-def _table(frame: pd.DataFrame | None, lang: Language) -> tuple[list[str], list[list[str]]] | None:
-    """Write a table as text; numbers with as many digits as people read."""
-    if frame is None:
-        return None
-    rows = [[_cell(value, lang) for value in row] for row in frame.head(TABLE).itertuples(index=False, name=None)]
-    return [str(name).replace("_", " ") for name in frame.columns], rows
-
-
-def _cell(value: Any, lang: Language) -> str:
-    if isinstance(value, float):
-        return "" if value != value else words.number(value, lang, 4)  # noqa: PLR0124 - NaN is missing
-    return str(value)
-
-
-def statement(shown: Shown, lang: Language, on: datetime | None = None) -> str:
-    """Write the statement of reasons that the applicant may have, as plain text.
-
-    Notes
-    -----
-    It names the principal reasons (Regulation B, 12 CFR 1002.9(b)(2)), not the threshold and no other applicant.
-    """
-    decision, final = shown.decision, shown.final or shown.decision.decision
-    t = partial(say, lang=lang)
-    listed = [f"  {at}. {_say(each, lang)}" for at, each in enumerate(decision.reasons, start=1)]
-    told = [t("statement.officer", reason=shown.reason)] if shown.reason else []
-    if final == "decline" and not shown.reason:
-        told = [t("statement.principal"), *(listed or [f"  1. {t('statement.no_reason')}"])]
-    elif listed and (final == "review" or shown.reason):
-        told += ["", t("statement.weighed"), *listed]
-    lines = [
-        t("statement.lender"),
-        "",
-        t("statement.head_decline").upper(),
-        t(
-            "statement.reference",
-            date=(on or datetime.now(UTC)).date().isoformat(),
-            client=decision.client or t("statement.new_client"),
-            number=shown.number,
-        ),
-        "",
-        t(f"statement.{final}"),
-        *(["", *told] if told else []),
-        "",
-        t("statement.automated"),
-        "",
-        t("statement.rights"),
-    ]
-    marked = [t("statement.synthetic"), "", *lines] if decision.synthetic else lines
-    return "\n".join(marked)
-
-
-def _say(label: Any, lang: Language) -> str:
+def spoken(label: Any, lang: Language) -> str:
+    """Return the words of a label, or of a reason, in a language."""
     return str(label.fr if lang == "fr" else label.en)
 
 

@@ -17,13 +17,14 @@ import pytest
 from book_util import decider
 from hypothesis import given
 from hypothesis import strategies as st
-from learning import open_sales, sales, shop
+from learning import HEAD, open_sales, sales, shop, text
 
 from credit.errors import ConfigError, DataError
 from credit.scoring import book as books
 from credit.scoring import plan as plans
 from credit.scoring import shards
 from credit.scoring.answers import Answers
+from credit.scoring.decider import Decider
 from credit.scoring.intake import Intake
 from credit.scoring.sheets import neutral
 
@@ -138,10 +139,10 @@ def test_those_with_outcomes_are_scored_where_that_is_asked(tmp_path: Path) -> N
 # Cells that a spreadsheet would run
 
 
-@given(text=st.text(max_size=8))
-def test_no_text_begins_a_formula_and_none_is_lost(text: str) -> None:
-    cell = neutral(pd.DataFrame({"a": [text]}, dtype=object)).iloc[0, 0]
-    assert cell in (text, f"'{text}")
+@given(words=st.text(max_size=8))
+def test_no_text_begins_a_formula_and_none_is_lost(words: str) -> None:
+    cell = neutral(pd.DataFrame({"a": [words]}, dtype=object)).iloc[0, 0]
+    assert cell in (words, f"'{words}")
     assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
@@ -201,6 +202,26 @@ def test_a_folder_of_files_is_one_book(tmp_path: Path) -> None:
     assert rejected.groupby("file")["row"].apply(list).to_dict() == {
         str(source / name): [str(at) for at in range(1, 201)] for name in ("b.csv", "c.csv")
     }
+
+
+def test_keys_are_text_where_one_file_has_some_that_are_no_numbers(tmp_path: Path) -> None:
+    """What a key is must not depend on the file that a row lies in; "7" and 7 are one client."""
+    words = shop(HEAD.replace('fr = "Client", type = "integer"', 'fr = "Client", type = "category"'))
+    known = decider()
+    named = Decider(known.scorer, words, known.reference, known.identity)
+    (tmp_path / "rows").mkdir()
+    frame = prepared(40)
+    frame[:20].to_parquet(tmp_path / "rows" / "a.parquet")
+    keys = [f"A{key}" for key in frame["client"][20:39]] + [str(frame["client"][0])]
+    frame[20:].assign(client=keys).to_parquet(tmp_path / "rows" / "b.parquet")
+    made = plans.divide(named, tmp_path / "rows", tmp_path / "parts", 20)
+    assert not made.numeric
+    for shard in made.shards:
+        shards.score(made, shard, named)
+    shards.join(made, tmp_path)
+    decided, rejected = results(tmp_path)
+    assert decided["client"].tolist() == [*map(str, frame["client"][1:20]), *keys[:-1]]
+    assert rejected["client"].tolist() == [str(frame["client"][0])] * 2
 
 
 FAULTS = [
@@ -333,18 +354,18 @@ def test_shards_hold_every_row_group_once_and_in_order(tmp_path_factory, rows: i
 
 KILLED = """
 import os, signal, sys
-sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from book_util import decider
 from credit.scoring import plan, shards
+from credit.scoring.decider import Decider
 shards.BLOCK = 50
-made = plan.divide(decider(), sys.argv[2], Path(sys.argv[3]) / "parts", 100)
+decider = Decider.load(sys.argv[1], "credit-shop", 3, "ab" * 32)
+made = plan.divide(decider, sys.argv[2], Path(sys.argv[3]) / "parts", 100)
 def report(done, total, what):
     if made.shards[1].number == number and done >= 50:
         os.kill(os.getpid(), signal.SIGKILL)
 for shard in made.shards:
     number = shard.number
-    shards.score(made, shard, decider(), report=report)
+    shards.score(made, shard, decider, report=report)
 """
 
 
@@ -352,7 +373,10 @@ def test_a_killed_run_leaves_whole_parts_and_the_next_one_goes_on_from_there(tmp
     """Killed in the middle of the second of three shards: the first is not scored again, nothing is lost or twice."""
     file = tmp_path / "rows.parquet"
     prepared().to_parquet(file, row_group_size=100)
-    words = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(file), str(tmp_path / "out")]
+    bundle = decider().scorer.save(tmp_path / "bundle")
+    decider().reference.save(bundle)
+    (bundle / "portfolio.toml").write_text(text(), encoding="utf-8")
+    words = [sys.executable, "-c", KILLED, str(bundle), str(file), str(tmp_path / "out")]
     done = subprocess.run(words, env={**os.environ}, capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     made = plans.divide(decider(), file, tmp_path / "out" / "parts", 100)

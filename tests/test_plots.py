@@ -51,8 +51,15 @@ def swarm():
     return ["small", "large", "middle"], values * [0.1, 1.0, 0.4], shown
 
 
+def bars():
+    """A book of 100 bars of which the last 60 are empty."""
+    share = np.append(np.linspace(0.045, 0.005, 40), np.zeros(60))
+    return pd.DataFrame({"low": np.arange(100) / 100, "high": np.arange(1, 101) / 100, "share": share / share.sum()})
+
+
 FIGURES = {
     "beeswarm": lambda **k: plots.beeswarm_plot(*swarm(), **k),
+    "book": lambda **k: plots.book_plot(bars(), 0.1, **k),
     "calibration": lambda **k: plots.calibration_plot(metrics.calibration_table(Y, P), **k),
     "confusion": lambda **k: plots.confusion_plot(cost.confusion(Y, P >= 0.1, COSTS), **k),
     "cost_curve": lambda **k: plots.cost_curve_plot(cost.cost_curve(Y, P, COSTS), 0.12, 1 / 11, **k),
@@ -200,6 +207,15 @@ def test_scores_show_both_outcomes_and_the_threshold():
     ]
     for patch, name in zip(ax.patches, ["repaid", "defaulted"], strict=True):
         np.testing.assert_allclose(patch.get_data().values, table[name])
+
+
+def test_a_books_bars_end_where_nobody_is_left_and_show_the_threshold():
+    (ax,) = plots.book_plot(bars(), 0.1).axes
+    assert ax.get_xlim() == (0, pytest.approx(0.41))
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["threshold 10.0%"]
+    np.testing.assert_allclose(ax.patches[0].get_data().values, bars()["share"][:41])
+    (far,) = plots.book_plot(bars(), 0.6).axes
+    assert far.get_xlim()[1] > 0.6
 
 
 def test_roc_marks_the_ks_distance():

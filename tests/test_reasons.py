@@ -216,6 +216,9 @@ def test_any_model_of_any_book(model, seed):
         assert len({reason.code for reason in reasons}) == len(reasons) <= MOST
         for reason in reasons:
             assert reason.feature in scorer.contract
+            if reference.approved:
+                one = rows.iloc[[at]]
+                assert scorer.raw(neutral(made, one, reason.concept))[0] < whole.raw[at]
             assert reason.strength > 0
             assert reason.probability > 0 or flat
             assert reason.concept in {each.concept for each in defined if each.name in names}

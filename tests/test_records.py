@@ -142,6 +142,8 @@ OVERRIDES = [
     (1, "review", "why not", ConfigError, "'approve' or 'decline'"),
     (2, "approve", "why not", DataError, "event 2 is of kind 'note'"),
     (9, "approve", "why not", DataError, "decision 9: not in the ledger .*no such event"),
+    (10**30, "approve", "why not", DataError, "no such event"),
+    (-1, "approve", "why not", DataError, "no such event"),
 ]
 
 
@@ -236,3 +238,12 @@ def test_reasons_may_hold_numpy_values(records):
     told = (reason("R01", probability=np.float64(0.125)),)
     found = records.find(records.decide(decision(reasons=told), {}, None, by="x", channel="api"))
     assert found.reasons[0]["probability"] == 0.125
+
+
+def test_what_no_database_can_hold_is_written_so_that_it_can(records):
+    """A number typed into a page may be anything; it must be found again under the same number."""
+    odd = "7\ud800\x00"
+    number = records.decide(decision(odd), {"client": odd}, None, by=odd * 200, channel="page")
+    assert [each.id for each in records.earlier(odd)] == [number]
+    assert records.find(number).by.startswith("7?\ufffd")
+    assert records.ledger.verify() == []

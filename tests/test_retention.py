@@ -182,12 +182,31 @@ def test_a_reader_that_keeps_a_copy_is_told_and_the_same_call_finishes(ledger, p
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM personal").fetchall()
     quick = Ledger(f"{ledger.url}?timeout=0.2")
-    with pytest.raises(ServiceError, match=r"a reader keeps a copy.*repeat the command"):
+    with pytest.raises(ServiceError, match=r"still holds copies of them .*repeat the command"):
         erase(quick, "100001", WHY, portfolio="shop")
     reader.execute("ROLLBACK")
     reader.close()
     assert erase(ledger, "100001", WHY, portfolio="shop").events == 0
     assert b"100001" not in bytes_of(path)
+
+
+def test_a_file_that_cannot_be_written_anew_says_so_and_the_same_call_finishes(ledger, path, monkeypatch):
+    """The rows are gone by then: an error without this would read as if nothing had been erased."""
+    decided(ledger, "100001")
+    quick = Ledger(f"{ledger.url}?timeout=0.2")
+    other = sqlite3.connect(path, isolation_level=None)
+    scrub = quick._store.scrub
+
+    def held():
+        other.execute("BEGIN IMMEDIATE")
+        scrub()
+
+    monkeypatch.setattr(quick._store, "scrub", held)
+    with pytest.raises(ServiceError, match=r"the rows are erased, but .*database is locked"):
+        erase(quick, "100001", WHY, portfolio="shop")
+    other.close()
+    assert ledger.holding([1]) == []
+    assert erase(ledger, "100001", WHY, portfolio="shop").events == 0
 
 
 def test_a_decision_may_hold_much(ledger, records):

@@ -6,22 +6,27 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from learning import LEARNERS, REFERENCES, fitted, learn, open_sales, sales, shop
 
 from credit import features
-from credit.errors import DataError, ModelError
+from credit.errors import CreditError, DataError, ModelError
 from credit.evaluation.cost import decide
 from credit.portfolio import Costs
 from credit.scoring import export as exporting
 from credit.scoring.export import export
 from credit.scoring.scorer import Scorer, _load_pyfunc
+from credit.training.calibration import Calibration
 
 THRESHOLD = 0.21
+SHOP = ("kind", "town", "amount", "score", "months", "phone")
 
 
 def exported(name):
@@ -70,6 +75,107 @@ def test_the_order_and_type_of_columns_do_not_matter(name):
     assert bits(scorer.predict(rows.astype({"months": "Int64", "phone": "Float64"}))) == expected
     nothing = rows.assign(**dict.fromkeys(text))
     assert bits(scorer.predict(nothing.astype(dict.fromkeys(text, object)))) == bits(scorer.predict(nothing))
+
+
+def mappings(rows):
+    """Rows as a form or JSON has them: plain values, None where there is none."""
+    return rows.astype(object).where(rows.notna(), None).to_dict("records")
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_row_is_encoded_as_in_the_table(name):
+    """The quick way for one row and the quick way for many are two codes; no bit may lie between them."""
+    rows, scorer = open_sales(), exported(name)
+    named = mappings(rows)
+    ordered = [[row[item.name] for item in scorer.inputs] for row in named]
+    table = scorer.matrix(rows)
+    assert bits(scorer.matrix(named)) == bits(table)
+    assert bits(scorer.matrix(ordered)) == bits(table)
+    assert bits(scorer.predict(named)) == bits(scorer.predict(rows))
+    assert bits(scorer.matrix([rows.iloc[3].to_dict()])) == bits(table[3:4])
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_threads_and_pieces_change_no_bit(name, monkeypatch):
+    """A book is scored on as many cores as there are, in pieces that fit the memory."""
+    rows, scorer = pd.concat([open_sales()] * 5, ignore_index=True), exported(name)
+    expected = bits(scorer.predict(rows))
+    assert bits(scorer.predict(rows, threads=2)) == expected
+    assert bits(scorer.predict(rows, threads=3)) == expected
+    monkeypatch.setattr("credit.scoring.scorer.CHUNK", 64)
+    assert bits(scorer.predict(rows, threads=2)) == expected
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        Calibration(),
+        Calibration("sigmoid", (1.0142651,), (-0.31,)),
+        Calibration("isotonic", (-3.1, -1.7, -0.2, 0.4, 2.2), (0.001, 0.02, 0.09, 0.31, 0.7)),
+    ],
+)
+def test_calibration_has_the_same_bits_for_one_as_for_many(calibration):
+    """Vectorised code may take another way for long arrays than for short ones."""
+    scores = np.random.default_rng(0).normal(0, 2, 2001)
+    together = calibration.apply(scores)
+    assert bits(np.concatenate([calibration.apply(scores[at : at + 1]) for at in range(len(scores))])) == bits(together)
+    assert bits(np.concatenate([calibration.apply(part) for part in np.array_split(scores, 97)])) == bits(together)
+
+
+values = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=4),
+    st.binary(max_size=3),
+    st.lists(st.none(), max_size=2),
+    st.sampled_from(["cash", "town a", "\x00", "\ud800", pd.NA, 10**400, {}, "1e5"]),
+)
+names = st.sampled_from(["kind", "town", "amount", "score", "months", "phone", "other"])
+kinds = st.one_of(
+    st.dictionaries(names, values),
+    st.fixed_dictionaries(dict.fromkeys(SHOP, values)),
+    st.lists(values, max_size=8),
+    values,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(row=kinds)
+def test_any_row_gets_a_score_or_one_clear_error(row):
+    told = ""
+    try:
+        probability = float(exported_imputed().predict([row])[0])
+    except CreditError as error:
+        probability, told = 0.5, str(error)
+    assert 0 < probability < 1
+    assert len(told) < 1000
+
+
+@cache
+def exported_imputed():
+    return exported("imputed")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"kind": "cash"}, r"features: 5 that the model reads are not there \(town, amount"),
+        ([1, 2], "features: a row must be a mapping, or hold 6 values in the model's order"),
+        ("kind", "features: a row must be a mapping"),
+        (dict.fromkeys(SHOP, None) | {"amount": "much"}, "feature amount: not a number"),
+        (dict.fromkeys(SHOP, None) | {"score": [1]}, "feature score: not a number"),
+    ],
+)
+def test_a_row_that_cannot_be_scored_is_named(row, message):
+    with pytest.raises(DataError, match=message):
+        exported_imputed().predict([row])
+
+
+def test_a_column_of_words_for_a_number_is_named():
+    with pytest.raises(DataError, match="feature amount: not a number"):
+        exported("native").predict(open_sales().assign(amount="much"))
 
 
 def test_no_row_gives_no_score():

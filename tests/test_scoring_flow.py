@@ -1,6 +1,7 @@
 """ScoringFlow for real, through Metaflow's own Runner, with a champion of the test's own."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -57,6 +58,12 @@ class Place:
             done = getattr(running, command)(**options)
             return Ran(done.status, done.run, done.stdout + done.stderr)
 
+    def score(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `credit score`."""
+        command = [sys.executable, "-m", "credit", "score", "raw.csv", "--portfolio", "shop.toml", "--json", *words]
+        environment = {**os.environ, **self.environment()}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
@@ -79,6 +86,18 @@ def test_a_raw_book_is_decided_as_a_file_is(place: Place, raw: Ran) -> None:
     [line] = pd.read_csv(place.folder / "raw" / "rejected.csv").to_dict("records")
     assert (line["file"], line["row"], line["column"], line["value"]) == ("raw.csv", 6, "amount", f"'{HOSTILE}")
     assert sorted(each.name for each in (place.folder / "raw").iterdir()) == ["decisions.parquet", "rejected.csv"]
+
+
+def test_the_command_line_scores_a_file(place: Place) -> None:
+    done = place.score("--out", "said.csv", "--no-history", "--language", "fr")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["scored"], told["rejected"], told["synthetic"]) == (199, 1, False)
+    words = pd.read_csv(place.folder / "said.csv")["reason_1_words"].dropna()
+    assert words.str.contains("Argent|Personne|Montant|Score").any()
+    both = place.score("--out", "said.csv", "--no-history", "--history", "raw.csv")
+    assert both.returncode == 2
+    assert "--history and --no-history: are opposites" in both.stderr
 
 
 def test_the_ledger_has_one_event_for_the_run(place: Place, raw: Ran) -> None:

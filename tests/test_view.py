@@ -25,6 +25,8 @@ from credit.home import Home
 from credit.scoring.explain import Effect, Explanation
 from credit.scoring.whatif import Proposal, WhatIf
 from gradio_app import charts, form, view
+from gradio_app.gallery import GALLERY
+from gradio_app.statement import statement
 from gradio_app.texts import language, say, texts
 
 LANGUAGES = ("en", "fr")
@@ -302,7 +304,7 @@ def test_what_people_wrote_is_shown_not_run(decider):
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_a_statement_names_the_principal_reasons(decider, lang):
     shown = replace(shown_of(decider, RISKY), final="decline")
-    told = view.statement(shown, lang, datetime(2026, 11, 27, tzinfo=UTC))
+    told = statement(shown, lang, datetime(2026, 11, 27, tzinfo=UTC))
     assert "2026-11-27" in told
     assert say("statement.principal", lang) in told
     assert all(getattr(reason, lang) in told for reason in shown.decision.reasons)
@@ -314,12 +316,12 @@ def test_a_statement_names_the_principal_reasons(decider, lang):
 def test_a_statement_follows_the_decision_that_holds(decider, lang):
     """After an override the model's reasons are no longer the reasons of the decision."""
     shown = shown_of(decider, RISKY).overridden("decline", "false papers")
-    told = view.statement(shown, lang)
+    told = statement(shown, lang)
     assert say("statement.officer", lang, reason="false papers") in told
     assert say("statement.principal", lang) not in told
-    approved = view.statement(shown.overridden("approve", "known to us"), lang)
+    approved = statement(shown.overridden("approve", "known to us"), lang)
     assert say("statement.approve", lang) in approved
-    plain = view.statement(shown_of(decider, APPLICANT), lang)
+    plain = statement(shown_of(decider, APPLICANT), lang)
     assert say("statement.principal", lang) not in plain
 
 
@@ -369,7 +371,7 @@ BUILT = {
     "earlier": set(),
     "statement": ACTIONS,
     "batch": {"history_none", "history_known", "results", "rejects", "row", "field", "message"},
-    "model": {*view.GALLERY.values(), *(f"outcome_{each.replace(' ', '_')}" for each in get_args(Outcome))},
+    "model": {*GALLERY.values(), *(f"outcome_{each.replace(' ', '_')}" for each in get_args(Outcome))},
     "monitoring": set(),
 }
 

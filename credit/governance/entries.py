@@ -13,12 +13,13 @@ from credit.errors import DataError
 from credit.governance.sealing import Personal, Sealed
 from credit.governance.store import EVENTS, LINKS, PERSONAL
 
-__all__ = ["GENESIS", "SEAL", "Entries", "Event"]
+__all__ = ["GENESIS", "LARGEST", "SEAL", "Entries", "Event"]
 
 GENESIS = "0" * 64
 #: Key of a payload under which the seal of the event's personal content stands.
 SEAL = "sealed"
 CHUNK = 1000  # numbers in one query
+LARGEST = 2**31 - 1  # that an event can have
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Entries(ABC):
         return GENESIS
 
     def _among(self, query: sa.Select[Any], column: Any, numbers: Iterable[int]) -> Iterator[sa.Row[Any]]:
-        rest = iter(sorted(set(numbers)))
+        rest = iter(sorted({number for number in numbers if 0 < number <= LARGEST}))
         while chunk := list(islice(rest, CHUNK)):
             yield from self._rows(query.where(column.in_(chunk)))
 

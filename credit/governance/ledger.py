@@ -44,6 +44,7 @@ __all__ = ["Draft", "Event", "Ledger", "Writer", "actor", "draft"]
 
 T = TypeVar("T")
 CHUNK = 1000
+NAME = 255  # characters of who acts
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,11 @@ class Writer(Entries):
         """Append events; see `Ledger.extend`."""
         last = next(self._rows(sa.select(EVENTS.c.id, EVENTS.c.hash).order_by(EVENTS.c.id.desc()).limit(1)), None)
         previous = last.hash if last else GENESIS
-        common = {"at": datetime.now(UTC).isoformat(timespec="microseconds"), "kind": kind, "actor": by or actor()}
+        common = {
+            "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "kind": kind,
+            "actor": _name(by or actor()),
+        }
         numbered = enumerate(drafts, start=last.id + 1 if last else 1)
         made: list[int] = []
         while chunk := dict(islice(numbered, CHUNK)):
@@ -214,3 +219,8 @@ def actor() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user id need not have a name
         return f"uid {os.getuid()}"
+
+
+def _name(by: str) -> str:
+    """Write who acts so that every database can hold it."""
+    return by.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")[:NAME]

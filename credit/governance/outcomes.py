@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from credit.data.files import File, stem
 from credit.errors import DataError
+from credit.governance.entries import LARGEST
 from credit.governance.ledger import Draft, Ledger, Writer, draft
 from credit.governance.recorded import CORRECTION, DECISION, OUTCOME
 from credit.governance.records import stated
@@ -27,7 +28,6 @@ __all__ = ["COLUMNS", "Imported", "import_outcomes"]
 
 COLUMNS = ("decision", "outcome", "observed")
 BATCH = 5000  # rows in one transaction
-LARGEST = 2**31 - 1  # of an event's number
 FLAGS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "False": 0, "True": 1}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 

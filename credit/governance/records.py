@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from credit.data.cells import text
 from credit.errors import ConfigError, DataError
 from credit.governance.entries import Entries, Event
 from credit.governance.ledger import Draft, Ledger, Writer, draft
@@ -112,7 +113,8 @@ class Records:
 
     def earlier(self, client: str, limit: int = 20, *, portfolio: str | None = None) -> list[Recorded]:
         """Return a client's decisions, the newest first; in one book, or in all."""
-        events = self.ledger.subject(client, portfolio, DECISION, limit) if client else []
+        known = text(client)  # as it was recorded
+        events = self.ledger.subject(known, portfolio, DECISION, limit) if known else []
         return recorded(self.ledger, events)
 
     def summary(self, days: int, *, portfolio: str | None = None) -> pd.DataFrame:
@@ -156,9 +158,9 @@ class Records:
             yield day, payload["decision"] == "approve" if decided else None, payload.get("probability")
 
 
-def stated(text: str, what: str) -> str:
+def stated(given: str, what: str) -> str:
     """Return a text that someone must give; ConfigError if it is empty, too long, or no text that can be kept."""
-    words = text.strip()
+    words = given.strip()
     if not words:
         raise ConfigError(f"{what}: is empty; say why, it goes into the ledger.")
     if len(words) > LONGEST:
@@ -191,7 +193,7 @@ def _draft(decision: Decision, application: Row, history: History | None, channe
         "reasons": reasons,
         "exact": exact,
     }
-    return draft(kept, Personal(decision.portfolio, decision.client, content))
+    return draft(kept, Personal(decision.portfolio, text(decision.client) or "", content))
 
 
 def _decision(entries: Entries, ledger: Ledger, number: int) -> Event:

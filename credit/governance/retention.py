@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from credit.data.cells import text
 from credit.errors import ConfigError, DataError
 from credit.governance.ledger import Ledger, Writer
 from credit.governance.records import stated
@@ -63,11 +64,12 @@ def erase(ledger: Ledger, client: str, reason: str, *, portfolio: str, by: str |
         If the database does not take it, or a reader keeps a copy of the rows; the same call finishes the work.
     """
     words = stated(reason, "reason")
-    if not client:
+    known = text(client)  # as it was recorded
+    if not known:
         raise ConfigError("client: is empty; give the client's number.")
-    if len(client) >= TELLING and re.search(rf"(?<!\w){re.escape(client)}(?!\w)", words):
+    if len(known) >= TELLING and re.search(rf"(?<!\w){re.escape(known)}(?!\w)", words):
         raise ConfigError("reason: names the client, and would outlive the erasure; give the ground alone.")
-    theirs = sa.select(PERSONAL.c.event).where(PERSONAL.c.subject == client, PERSONAL.c.book == portfolio)
+    theirs = sa.select(PERSONAL.c.event).where(PERSONAL.c.subject == known, PERSONAL.c.book == portfolio)
     return _erase(ledger, lambda writer: writer.chosen(theirs), words, by)
 
 

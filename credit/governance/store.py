@@ -119,20 +119,32 @@ class Store:
     def scrub(self) -> None:
         """Write the database anew, so that no copy of deleted rows stays behind in it.
 
+        Raises
+        ------
+        ServiceError
+            If it cannot be done now.
+
         Notes
         -----
         SQLite's ``secure_delete`` is not enough: pages that were once split keep copies of the index's entries.
         """
-        with self._answering(), self._engine.connect() as connection:
-            if self._sqlite:
-                connection.exec_driver_sql("VACUUM")
-                if connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar():
-                    raise ServiceError(
-                        f"{self}: the rows are erased, but a reader keeps a copy of them in the file; "
-                        "end what reads the ledger and repeat the command."
+        busy: Any = None
+        try:
+            with self._engine.connect() as connection:
+                if self._sqlite:
+                    connection.exec_driver_sql("VACUUM")
+                    busy = (
+                        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar() and "a reader holds it"
                     )
-            elif self._engine.dialect.name == "postgresql":
-                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM FULL personal")
+                elif self._engine.dialect.name == "postgresql":
+                    connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM FULL personal")
+        except DBAPIError as error:
+            busy = error.orig
+        if busy:
+            raise ServiceError(
+                f"{self}: the rows are erased, but the database still holds copies of them ({busy}); "
+                "end what uses the ledger, or see to the disk, and repeat the command."
+            )
 
     def __str__(self) -> str:
         return f"ledger {sa.make_url(self.url).render_as_string(hide_password=True)}"

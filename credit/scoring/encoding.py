@@ -99,7 +99,8 @@ class Encoder:
 
     def _values(self, row: Row) -> list[Any]:
         if not isinstance(row, Mapping):
-            if isinstance(row, (str, bytes)) or len(row) != len(self.inputs):
+            held = isinstance(row, (Sequence, np.ndarray)) and not isinstance(row, (str, bytes))
+            if not held or len(row) != len(self.inputs):
                 raise DataError(
                     f"features: a row must be a mapping, or hold {len(self.inputs)} values in the model's order."
                 )

@@ -119,7 +119,7 @@ def score(
     with work, kept as keep, lost as lose:
         for piece, judged in _judged(plan, shard, decider, threads):
             file, decided = plan.names[piece.file], answers.rows(judged.frame)
-            keep(decided)
+            keep(decided if plan.numeric else decided.astype({decider.portfolio.key: "str"}))
             lose(judged.rejected.assign(file=file))
             done.add(_count(decided, judged, decider.portfolio.key, file))
             if report:
