@@ -1,6 +1,12 @@
 // A decision that no longer fits the form says so, until it is renewed.
-for (const kind of ["input", "change"]) document.addEventListener(kind, (event) => {
-  if (!event.target.closest("#form") || event.target.closest("#client-number")) return;
+const moved = () => {
   const note = document.querySelector("#result .cr-stale");
   if (note) note.hidden = false;
-});
+};
+for (const kind of ["input", "change", "mousedown", "keydown"]) {
+  document.addEventListener(kind, ({ target, type, key }) => {
+    if (!target.closest("#form") || target.closest("#client-number")) return;
+    const chosen = type === "mousedown" ? target.closest("[role=option]") : key === "Enter" && target.closest("[role=combobox]");
+    if (chosen || type === "input" || type === "change") moved();
+  });
+}

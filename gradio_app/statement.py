@@ -39,9 +39,16 @@ def statement(shown: Shown, lang: Language, on: datetime | None = None) -> str:
         t(f"statement.{final}"),
         *(["", *told] if told else []),
         "",
-        t("statement.automated"),
+        " ".join([t("statement.automated"), *_unused(shown, lang)]),
         "",
         t("statement.rights"),
     ]
     marked = [t("statement.synthetic"), "", *lines] if decision.synthetic else lines
     return "\n".join(marked)
+
+
+def _unused(shown: Shown, lang: Language) -> list[str]:
+    """Name what may not enter the model: the book's protected columns."""
+    protected = [each.label for each in shown.decider.portfolio.columns.values() if each.role == "protected"]
+    names = ", ".join(spoken(label, lang).lower() for label in protected)
+    return [say("statement.unused", lang, names=names)] if names else []

@@ -59,6 +59,10 @@ OWNED = {
 BANNED = {
     "metaflow",
     "gradio",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "prometheus_client",
     "flows",
     "gradio_app",
     "benchmarks",

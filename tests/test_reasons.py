@@ -69,9 +69,13 @@ def test_each_reason_lowers_the_score_once_it_is_gone(name):
 
 def test_drops_are_those_of_the_scorer():
     """The quick way over the model's matrix against the slow one over data, missing indicators among the columns."""
-    made, rows = reasoner("imputed"), open_sales(30, 3)
-    whole = attribute(made.scorer, tuple(made.features.values()), rows)
+    apart = [replace(each, concept=f"all of {each.name}") for each in features.definitions(shop())]
+    known, rows = reasoner("imputed"), open_sales(30, 3)
+    made = Reasoner(known.scorer, shop(), apart, Reference(True, (0.1,) * 101, approved(known), {}))
+    whole = attribute(made.scorer, apart, rows)
     every = range(len(whole.concepts))
+    names, months = list(whole.names), whole.concepts.index("all of months")
+    assert made._columns[months].tolist() == [names.index("months"), len(names) + 1]  # the second of the indicators
     falls = made.drops(whole, [list(every)] * len(rows))
     for concept in every:
         slow = whole.raw - made.scorer.raw(neutral(made, rows, whole.concepts[concept]))

@@ -309,6 +309,7 @@ def test_a_statement_names_the_principal_reasons(decider, lang):
     assert say("statement.principal", lang) in told
     assert all(getattr(reason, lang) in told for reason in shown.decision.reasons)
     assert say("statement.rights", lang) in told
+    assert say("statement.unused", lang, names={"en": "sex", "fr": "sexe"}[lang]) in told
     assert ("synthetic" in told.lower()) == shown.decision.synthetic
 
 
