@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, cast
 
 from credit import portfolio
 from credit.errors import ConfigError, CreditError, DataError, ModelError, ServiceError
@@ -196,7 +197,7 @@ class Desk:
     def override(self, number: int, to: str, reason: str, *, by: str) -> int:
         """Set a decision aside, with a reason; see `Records.override`."""
         with self._recording():
-            made = self.records.override(number, to, reason, by=by)
+            made = self.records.override(number, cast("Literal['approve', 'decline']", to), reason, by=by)
         self.metrics.overridden(to)
         return made
 

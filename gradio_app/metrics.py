@@ -22,7 +22,7 @@ class Metrics:
     media_type = CONTENT_TYPE_PLAIN_0_0_4
 
     def __init__(self) -> None:
-        disable_created_metrics()  # a second series for each, which says when it began
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which says when it began
         self._registry = own = CollectorRegistry()
         ProcessCollector(registry=own)
         served = ("route", "method", "status")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -277,7 +277,13 @@ class Officer:
         return found, view.what_if(shown, found, lang)
 
     def set_aside(
-        self, shown: Shown | None, to: str | None, reason: str, lang: Language, spoken: Language, request: gr.Request
+        self,
+        shown: Shown | None,
+        to: Literal["approve", "decline"] | None,
+        reason: str,
+        lang: Language,
+        spoken: Language,
+        request: gr.Request,
     ) -> list[Any]:
         """Record what the officer decided otherwise."""
         why = "" if shown is None else (shown.final or shown.decision.decision)

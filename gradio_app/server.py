@@ -100,7 +100,8 @@ def create(settings: Settings, desk: Desk | None = None, *, page: bool = True) -
     app.add_exception_handler(Exception, problems.unforeseen)
     guard = Guard(Front(app, beside), settings, desk)
     if beside is not None:
-        guard.stop = next(route.app.stop_event for route in beside.routes if isinstance(route, Mount))
+        mounted: Any = next(route.app for route in beside.routes if isinstance(route, Mount))
+        guard.stop = mounted.stop_event
     return guard
 
 
@@ -109,7 +110,7 @@ def _page(settings: Settings, desk: Desk) -> FastAPI:
 
     from gradio_app import app  # noqa: PLC0415
 
-    return gr.mount_gradio_app(
+    whole: FastAPI = gr.mount_gradio_app(
         FastAPI(openapi_url=None),
         app.build(desk, settings),
         path="/",
@@ -120,10 +121,15 @@ def _page(settings: Settings, desk: Desk) -> FastAPI:
         enable_monitoring=False,
         **app.look(),
     )
+    return whole
 
 
 class _Server(uvicorn.Server):
     """Uvicorn that leaves with 0 after a graceful stop, and lets go of the page's heartbeats at once."""
+
+    def __init__(self, config: uvicorn.Config, guard: Guard) -> None:
+        super().__init__(config)
+        self.guard = guard
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; a second Ctrl-C does not wait."""
@@ -133,8 +139,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Stop taking requests, tell open streams, wait for requests under way."""
-        if self.config.app.stop:
-            self.config.app.stop.set()
+        if self.guard.stop:
+            self.guard.stop.set()
         await super().shutdown(sockets)
 
 
@@ -155,4 +161,4 @@ def serve(settings: Settings) -> None:
         http="h11",
         ws="none",
     )
-    _Server(config).run()
+    _Server(config, guard).run()

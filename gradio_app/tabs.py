@@ -35,8 +35,8 @@ def batch(desk: Desk, wording: Wording, lang: Any) -> None:
     with gr.Row(equal_height=False):
         file = add(gr.File, say={"label": text("batch.file")}, file_types=list(SUFFIXES), elem_id="batch-file")
         with gr.Column(min_width=280):
-            said = {"label": text("batch.history"), "choices": _histories}
-            history = add(gr.Radio, say=said, value="none", elem_id="batch-history")
+            offered = {"label": text("batch.history"), "choices": _histories}
+            history = add(gr.Radio, say=offered, value="none", elem_id="batch-history")
             run = add(gr.Button, say={"value": text("batch.run")}, variant="primary", elem_id="batch-run")
     outcome = gr.HTML(**html(), elem_id="batch-outcome", min_height=80)
     with gr.Row():
@@ -112,7 +112,7 @@ def _histories(lang: Language) -> list[tuple[str, str]]:
 
 def _handed(path: Path) -> str:
     """Copy a file to where Gradio hands files out, and removes them."""
-    return save_file_to_cache(path, cache_dir=get_upload_folder())
+    return str(save_file_to_cache(path, cache_dir=get_upload_folder()))
 
 
 def _rejected(path: Path) -> pd.DataFrame:

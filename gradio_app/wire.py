@@ -132,8 +132,10 @@ def violations(book: Portfolio, error: CreditError | None, lang: Language) -> li
 
 def record(found: Recorded) -> dict[str, Any]:
     """Write a decision as the ledger has it."""
-    kept = ("at", "by", "channel", "client", "portfolio", "probability", "decision", "threshold", "band", "reasons")
-    kept += ("synthetic", "application", "history", "overridden", "outcome", "erased")
+    kept = (
+        *("at", "by", "channel", "client", "portfolio", "probability", "decision", "threshold", "band", "reasons"),
+        *("synthetic", "application", "history", "overridden", "outcome", "erased"),
+    )
     own = {"decision_id": found.id, "model": model(Identity(found.model, found.version, found.digest))}
     return own | {name: getattr(found, name) for name in kept}
 

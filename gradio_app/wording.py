@@ -1,6 +1,6 @@
 """Which component says what in which language; knows no page and no data."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -35,9 +35,9 @@ class Wording:
 
     def __init__(self, lang: Language = "en") -> None:
         self.lang = lang
-        self.held: list[tuple[Any, dict[str, Said]]] = []
+        self.held: list[tuple[Any, Mapping[str, Said]]] = []
 
-    def add(self, kind: Callable[..., C], *args: Any, say: dict[str, Said], **options: Any) -> C:
+    def add(self, kind: Callable[..., C], *args: Any, say: Mapping[str, Said], **options: Any) -> C:
         """Make a component; `say` gives by property what it says in a language."""
         made = kind(*args, **{name: said(self.lang) for name, said in say.items()}, **options)
         self.held.append((made, say))
