@@ -16,13 +16,12 @@ from credit.data.tables import ROW, open_tables
 from credit.errors import ContractError, CreditError, DataError
 from credit.portfolio import Language, Portfolio
 from credit.scoring.decider import Decision
+from credit.scoring.sheets import save
 from gradio_app.faults import faults
 
-__all__ = ["SUFFIXES", "Batch", "Decided", "neutral", "read", "repeated", "write"]
+__all__ = ["SUFFIXES", "Batch", "Decided", "read", "repeated", "write"]
 
 SUFFIXES = (".csv", ".parquet")
-#: A cell that begins so is a formula to a spreadsheet.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 #: Seconds that files with people's data are kept for.
 KEPT = 24 * 3600
 REASONS = 4
@@ -138,17 +137,12 @@ def write(
     target = Path(tempfile.mkdtemp(dir=folder))
     done = [each for each in decided if each.decision]
     out, rejects = target / f"decisions{suffix}", target / f"rejected{suffix}"
-    _save(pd.DataFrame([_row(book, each, lang) for each in done], columns=_columns(book, done, lang)), out)
+    save(pd.DataFrame([_row(book, each, lang) for each in done], columns=_columns(book, done, lang)), out)
     broken = list(_broken(book, decided, lang))
-    _save(pd.DataFrame(broken, columns=["row", book.key, "column", "field", "rule", "value", "message"]), rejects)
+    save(pd.DataFrame(broken, columns=["row", book.key, "column", "field", "rule", "value", "message"]), rejects)
     counts = Counter(each.decision.decision for each in done if each.decision)
     model = next((_model(each.decision) for each in done if each.decision), "")
     return Batch(len(done), len(decided) - len(done), dict(counts), out, rejects, unused, model)
-
-
-def neutral(frame: pd.DataFrame) -> pd.DataFrame:
-    """Put an apostrophe before texts that a spreadsheet would take for a formula; numbers stay."""
-    return frame.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell)
 
 
 def _row(book: Portfolio, each: Decided, lang: Language) -> dict[str, Any]:
@@ -193,13 +187,6 @@ def _broken(book: Portfolio, decided: Iterable[Decided], lang: Language) -> Iter
 
 def _model(decision: Decision) -> str:
     return f"{decision.identity.model}/{decision.identity.version}"
-
-
-def _save(frame: pd.DataFrame, path: Path) -> None:
-    if path.suffix == ".csv":
-        neutral(frame).to_csv(path, index=False)
-    else:
-        frame.to_parquet(path, index=False)
 
 
 def _sweep(folder: Path) -> None:

@@ -5,8 +5,8 @@ judges the table, as it does in the batch.  The features are computed by the bat
 (`credit.features.prepared`).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -190,8 +190,9 @@ class Online:
         """Type the rows of a table, and add what is wrong to the problems."""
         readers = self._readers[name]
         made = {column: [read(row.get(column)) for row in rows] for column, read in readers.items()}
-        if any(UNSURE in values for values in made.values()) or self._repeats(name, made):
-            return self._judged(name, rows, problems)
+        doubtful = {column for column, values in made.items() if UNSURE in values}
+        if doubtful or self._repeats(name, made):
+            made |= self._judged(name, rows, doubtful, problems)
         return made
 
     def _repeats(self, name: str, columns: Columns) -> bool:
@@ -202,12 +203,19 @@ class Online:
         keys = list(zip(*(columns[column] for column in key), strict=True))
         return len(set(keys)) < len(keys)
 
-    def _judged(self, name: str, rows: Sequence[Row], problems: list[Violation]) -> Columns:
-        """Let the contract type the rows of a table, and add what it finds wrong to the problems."""
-        columns = self.columns[name]
-        texts = {column: pa.array([text(row.get(column)) for row in rows], pa.string()) for column in columns}
+    def _judged(self, name: str, rows: Sequence[Row], doubtful: Collection[str], problems: list[Violation]) -> Columns:
+        """Let the contract type the doubtful columns of a table, and add what it finds wrong to the problems.
+
+        The others are left out, but for keys and times: to plan a statement over all of them takes most of a second.
+        """
+        spec = self.portfolio.tables[name]
+        asked = {*doubtful, *spec.key, spec.parent_key, spec.time}
+        columns = {column: rule for column, rule in spec.columns.items() if column in asked}
+        given = [column for column in self.columns[name] if column in asked]
+        texts = {column: pa.array([text(row.get(column)) for row in rows], pa.string()) for column in given}
         numbered = pa.table({**texts, ROW: pa.array(range(1, len(rows) + 1), pa.int64())})
-        checked = contract.assess(self.portfolio, {name: ibis.memtable(numbered)}, labelled=False)
+        narrow = replace(self.portfolio, tables=self.portfolio.tables | {name: replace(spec, columns=columns)})
+        checked = contract.assess(narrow, {name: ibis.memtable(numbered)}, labelled=False)
         problems += [*checked.report.errors, *self._shapeless(name, rows, checked.report.errors)]
         found: Columns = {} if problems else checked.tables[name].to_pyarrow().to_pydict()
         return found
