@@ -173,7 +173,7 @@ def ready(desk: At) -> schema.Ready:
     return schema.Ready(model=schema.Model.model_validate(wire.model(identity)), trouble=desk.serving.trouble)
 
 
-@probes.get("/metrics", response_class=Response, responses=documented(401, 421) | TEXT)
+@probes.get("/metrics", response_class=Response, responses=documented(401, 421, 429) | TEXT)
 def metrics(desk: At) -> Response:
     """Return the counters in Prometheus' text format."""
     identity = desk.serving.identity

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Literal, cast
 
-from credit import portfolio
+from credit import cores, portfolio
 from credit.errors import ConfigError, CreditError, DataError, ModelError, ServiceError
 from credit.governance.ledger import Ledger
 from credit.governance.records import Recorded, Records
@@ -82,6 +83,7 @@ class Desk:
         self.serving, self.records, self.book, self.rows = serving, records, book, rows
         self.metrics = metrics or Metrics()
         self._lookup = Lookup(serving, source)
+        self._free = BoundedSemaphore(cores.available())
 
     # The model
 
@@ -301,9 +303,10 @@ class Desk:
 
     @contextmanager
     def _judging(self) -> Iterator[None]:
-        """Count the rules that an application breaks."""
+        """Wait for a free core, as more threads than cores only hinder one another; count the rules that are broken."""
         try:
-            yield
+            with self._free:
+                yield
         except DataError as error:
             for rule in rules(error):
                 self.metrics.rejected(rule)

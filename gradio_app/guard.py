@@ -64,7 +64,7 @@ class Guard:
         self.app, self.settings, self.desk = app, settings, desk
         self.stop: asyncio.Event | None = None
         self._callers = limits.Callers(settings.users, settings.tokens)
-        self._rate = limits.Rate(settings.rate)
+        self._rate, self._guesses = limits.Rate(settings.rate), limits.Rate(settings.rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -97,6 +97,8 @@ class Guard:
             return None
         state["caller"] = self._callers.name(headers.get("authorization")) if settings.guarded else actor()
         if state["caller"] is None:
+            if wait := self._guesses.wait("anybody"):  # one limit for all who guess, from wherever
+                return self._later(state["id"], wait)
             text = "Say who you are: a name and password (Basic) or a token (Bearer) that the server knows."
             return problem(state["id"], 401, text, headers={"WWW-Authenticate": CHALLENGE})
         if limits.from_elsewhere(scope["method"], headers, settings):
@@ -108,12 +110,15 @@ class Guard:
         number, path = scope["state"]["id"], scope["path"]
         counted = path.startswith("/api/") or scope["method"] not in limits.SAFE
         if counted and (wait := self._rate.wait(self._who(scope))):
-            text = f"More than {self.settings.rate:g} requests a second; come back in {wait} s."
-            return problem(number, 429, text, headers={"Retry-After": str(wait)})
+            return self._later(number, wait)
         most, announced = self._most(path), headers.get("content-length", "0")
         if announced.isdecimal() and int(announced) > most:
             return problem(number, 413, limits.too_large(most), headers={"Connection": "close"})
         return None
+
+    def _later(self, number: str, wait: int) -> Response:
+        text = f"More than {self.settings.rate:g} requests a second; come back in {wait} s."
+        return problem(number, 429, text, headers={"Retry-After": str(wait)})
 
     def _who(self, scope: Scope) -> str:
         if self.settings.guarded:

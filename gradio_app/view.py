@@ -95,6 +95,7 @@ def render(template: str, lang: Language, **context: Any) -> str:
     tools = {
         "t": lambda key, **fill: say(key, lang, **fill),
         "percent": partial(words.percent, lang=lang),
+        "places": _places,
         "number": partial(words.number, lang=lang),
         "signed": lambda value, digits=2: _signed(value, lang, digits),
         "fixed": partial(_fixed, lang=lang),
@@ -205,7 +206,14 @@ def what_if(shown: Shown, found: WhatIf, lang: Language) -> str:
         for each in found.proposals
     ]
     note = found.note_fr if lang == "fr" else found.note_en
-    return render("whatif", lang, proposals=proposals, note=note, headroom=found.goal == "headroom")
+    limit = shown.decision.threshold
+    return render("whatif", lang, proposals=proposals, note=note, headroom=found.goal == "headroom", threshold=limit)
+
+
+def _places(probability: float, threshold: float) -> int:
+    """Return how many decimals of a percentage tell a probability from the threshold that decides on it."""
+    apart = (places for places in (1, 2, 3) if round(100 * probability, places) != round(100 * threshold, places))
+    return next(apart, 4)
 
 
 def _change(book: Portfolio, name: str, now: float, then: float, lang: Language) -> tuple[str, str, str]:

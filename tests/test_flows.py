@@ -219,7 +219,7 @@ def test_no_library_advertises_or_reports(first) -> None:
 
 def test_the_same_run_again_promotes_nothing_and_trains_the_same_model(place: Place, first) -> None:
     """Same data and seed give the same model bit for bit, so the gate must say: same model again."""
-    again = place.run(candidates=FIELD)
+    again = place.run(candidates=first.run.data.summary["winner"])
     summary = again.run.data.summary
     assert summary["verdict"]["outcome"] == "same"
     assert "Same model again" in summary["verdict"]["summary"]
@@ -234,7 +234,10 @@ def test_the_champion_scores_raw_applications_and_rejects_invalid_rows(place: Pl
     fresh.to_csv(place.folder / "new.csv", index=False)
     done = place.credit("score", "new.csv", "--out", "out/decided.csv", "--portfolio", "shop.toml")
     decided = pd.read_csv(place.folder / "out" / "decided.csv")
-    assert list(decided) == ["client", "probability_of_default", "decision", "model_version"]
+    said = ["probability_of_default", "decision", "expected_cost_approve", "expected_cost_decline", "band"]
+    assert list(decided)[:7] == ["client", *said, "model_version"]
+    assert list(decided)[7:] == [f"reason_{rank}{words}" for rank in (1, 2, 3, 4) for words in ("", "_words")]
+    assert decided["reason_1"].notna().equals(decided["decision"] != "approve")
     assert len(decided) == done["scored"] == 48
     assert set(decided["model_version"]) == {"credit-shop/1"}
     assert decided["probability_of_default"].between(0, 1).all()
@@ -268,7 +271,7 @@ def test_a_silent_server_keeps_the_model_and_resume_and_register_finish_the_job(
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
         uri = f"http://127.0.0.1:{deaf.getsockname()[1]}"
-        failed = place.run(candidates="native,prior", environment={"MLFLOW_TRACKING_URI": uri})
+        failed = place.run(candidates="native", environment={"MLFLOW_TRACKING_URI": uri})
         assert failed.status == "failed"
         assert "credit register" in failed.said
         assert FRAME not in failed.said

@@ -174,6 +174,15 @@ def test_who_asks_too_often_is_told_when_to_come_back(tmp_path):
 # How much
 
 
+def test_guesses_are_slowed_and_those_who_are_known_are_not(tmp_path):
+    """A password can be guessed only as fast as one caller may ask; a guesser shuts nobody else out."""
+    guarded = client(tmp_path, rate=1, users={"anna": PASSWORD})
+    tried = [guarded.get("/metrics", headers=basic("anna", f"wrong {at} guess")) for at in range(6)]
+    assert [answer.status_code for answer in tried].count(429) >= 3
+    assert int(tried[-1].headers["retry-after"]) >= 1
+    assert guarded.get("/metrics", headers=basic("anna")).status_code == 200
+
+
 def test_an_announced_body_that_is_too_large_is_not_read(tmp_path):
     made = client(tmp_path, body_mb=0.001)
     answer = made.post("/api/v1/score", content=b" " * 1001, headers={"Content-Type": "application/json"})

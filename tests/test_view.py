@@ -396,3 +396,9 @@ def test_every_text_is_there_in_both_languages_and_is_used():
 )
 def test_a_language_is_asked_for_by_its_code(asked, lang):
     assert language(asked) == lang
+
+
+@pytest.mark.parametrize(("probability", "places"), [(0.044, 1), (0.0914672, 2), (0.0909049, 3), (0.09091, 4)])
+def test_a_probability_is_never_shown_as_the_threshold_that_it_misses(probability, places):
+    """ "9.1%, at or above the threshold of 9.1%" explains nothing to the person in front of the officer."""
+    assert view._places(probability, 1 / 11) == places

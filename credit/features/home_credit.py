@@ -103,7 +103,7 @@ APPLICATION: tuple[Feature, ...] = (
     derive("scores_spread", ibis.greatest(*[_[name] for name in SCORES]) - ibis.least(*[_[name] for name in SCORES]), "Spread of the external scores", "Écart entre les scores externes", "external_scores", unit="score"),
     derive("scores_missing", _missing(SCORES), "External scores that are missing", "Scores externes manquants", "external_scores", unit="count"),
     derive("scores_product", reduce(mul, [_neutral(name) for name in SCORES]), "Product of the external scores", "Produit des scores externes", "external_scores", unit="score", monotone=-1),
-    derive("scores_evidence", reduce(add, [_evidence(name) for name in SCORES]), "External scores added up in log-odds", "Somme des scores externes en log-cotes", "external_scores", monotone=-1),
+    derive("scores_evidence", reduce(add, [_evidence(name) for name in SCORES]), "External scores taken together", "Scores externes pris ensemble", "external_scores", monotone=-1),
     derive("scores_1_2", _.EXT_SOURCE_1 * _.EXT_SOURCE_2, "External scores 1 and 2", "Scores externes 1 et 2", "external_scores", unit="score", monotone=-1),
     derive("scores_1_3", _.EXT_SOURCE_1 * _.EXT_SOURCE_3, "External scores 1 and 3", "Scores externes 1 et 3", "external_scores", unit="score", monotone=-1),
     derive("scores_2_3", _.EXT_SOURCE_2 * _.EXT_SOURCE_3, "External scores 2 and 3", "Scores externes 2 et 3", "external_scores", unit="score", monotone=-1),

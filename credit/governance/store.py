@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -154,6 +155,10 @@ class Store:
         return self._engine.dialect.name == "sqlite"
 
     @cached_property
+    def _turn(self) -> Lock:
+        return Lock()
+
+    @cached_property
     def _engine(self) -> sa.Engine:
         try:
             url = sa.make_url(self.url)
@@ -191,7 +196,8 @@ class Store:
                 _lock(connection)
                 yield connection
             return
-        with self._engine.connect() as connection:
+        # Threads of one process take turns: SQLite lets those who wait for its lock sleep ever longer.
+        with self._turn, self._engine.connect() as connection:
             # The write lock comes before the read: a later upgrade from read to write would fail, not wait.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
