@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from credit.data.rules import severity
+from credit.data.rules import is_number, severity
 from credit.portfolio import Column
 
 __all__ = ["UNSURE", "Reader", "is_scalar", "reader", "text"]
@@ -97,7 +97,7 @@ def reader(column: Column) -> Reader:
 def _number(column: Column) -> Reader:
     absent = None if column.missing else UNSURE
     words = {str(value) for value in column.sentinels if isinstance(value, str)}
-    numbers = {float(value) for value in column.sentinels if _is_number(value)}
+    numbers = {float(value) for value in column.sentinels if is_number(value)}
     outside = {"null": None, "error": UNSURE}.get(severity(column, "out of range"), column)  # the column: kept
     low = -math.inf if column.minimum is None else column.minimum
     high = math.inf if column.maximum is None else column.maximum
@@ -182,11 +182,3 @@ def _identifier(column: Column) -> Reader:
         return number if low <= float(number) <= high else UNSURE
 
     return read
-
-
-def _is_number(value: str | float) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True

@@ -14,7 +14,7 @@ import ibis
 
 from credit.portfolio import Column, Label, Table
 
-__all__ = ["Judgement", "Severity", "allowed", "identity", "is_text", "judge", "promised", "severity"]
+__all__ = ["Judgement", "Severity", "allowed", "identity", "is_number", "is_text", "judge", "promised", "severity"]
 
 Severity = Literal["error", "warn", "null"]
 Rules = list[tuple[str, Any]]
@@ -193,7 +193,7 @@ def _absent(column: Column, typed: Any, raw: Any) -> Any:
 
 def _sentinels(column: Column, typed: Any, raw: Any) -> list[Any]:
     """Compare numbers as numbers, however they are written, and words as words."""
-    numbers = [float(value) for value in column.sentinels if _is_number(value)]
+    numbers = [float(value) for value in column.sentinels if is_number(value)]
     words = [value for value in column.sentinels if isinstance(value, str)]
     conditions = []
     if numbers and typed.type().is_numeric():
@@ -213,7 +213,8 @@ def _as_number(column: Column, value: Any) -> Any:
     return number.fill_null(ibis.cases((word == "true", 1.0), (word == "false", 0.0)))
 
 
-def _is_number(value: str | float) -> bool:
+def is_number(value: str | float) -> bool:
+    """Whether a sentinel stands for a number, and not for a word."""
     try:
         float(value)
     except ValueError:
