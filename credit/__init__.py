@@ -11,7 +11,7 @@ The package, from top to bottom, follows an application from raw row to decision
     scoring/       one applicant or a book to a decision, and what moved it
     governance/    who may be champion, and what was decided
     plots          tables to figures
-    __main__       the command line
+    cli/, __main__ the command line
 
 A notebook needs few names, and they load when first used:
 

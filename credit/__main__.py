@@ -4,7 +4,6 @@ Exit codes: 0 done (a challenger that fails the gate is a finding, not a failure
 2 bad input or use; 3 a service does not answer.
 """
 
-import json
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -14,6 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from credit import __version__, console
+from credit.cli import decisions
+from credit.cli.options import Json, Name, Reason, show
 from credit.errors import ConfigError, CreditError, ModelError
 from credit.portfolio import DEFAULT, available, load
 
@@ -26,20 +27,14 @@ app = typer.Typer(
 )
 book = typer.Typer(no_args_is_help=True, help="Portfolios: the lender's books as TOML files.")
 features_app = typer.Typer(no_args_is_help=True, help="Features: their dictionary, and their values for a book.")
-ledger_app = typer.Typer(no_args_is_help=True, help="The append-only record of decisions, outcomes and promotions.")
-outcomes_app = typer.Typer(no_args_is_help=True, help="What became of the applicants.")
 data_app = typer.Typer(no_args_is_help=True, help="Open books: fetch a copy of your own.")
 app.add_typer(book, name="portfolio")
 app.add_typer(data_app, name="data")
 app.add_typer(features_app, name="features")
-app.add_typer(ledger_app, name="ledger")
-app.add_typer(outcomes_app, name="outcomes")
+app.add_typer(decisions.ledger, name="ledger")
+app.add_typer(decisions.outcomes, name="outcomes")
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Name = Annotated[str, typer.Option("--portfolio", help="A portfolio's name or its TOML file.")]
 Source = Annotated[str, typer.Option("--data", help="A folder, a file or a database URL.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the ledger.")]
-Decided = Annotated[int, typer.Argument(metavar="ID", help="The decision's number in the ledger.")]
 Number = Annotated[int | None, typer.Argument(help="The version; by default the champion before this one.")]
 
 
@@ -48,13 +43,6 @@ class Format(StrEnum):
 
     parquet = "parquet"
     csv = "csv"
-
-
-class Action(StrEnum):
-    """What a person can decide."""
-
-    approve = "approve"
-    decline = "decline"
 
 
 class Tongue(StrEnum):
@@ -104,7 +92,7 @@ def synth(
         rows = synthetic.rows_written(out)
         making.note = f"{sum(rows.values()):,} rows in {len(rows)} tables"
     told = {"synthetic": True, "clients": clients, "seed": seed, "rows": rows}
-    _show(told | {"files": [str(file) for file in files]}, as_json)
+    show(told | {"files": [str(file) for file in files]}, as_json)
 
 
 @app.command()
@@ -116,7 +104,7 @@ def check(data: Source, portfolio: Name = DEFAULT, unlabelled: bool = False, as_
     opened = tables.open_tables(loaded, data, labelled=not unlabelled)
     report = contract.check(loaded, opened, labelled=not unlabelled).report
     found = [asdict(violation) for violation in report.violations]
-    _show({"table": report.table, "rows": report.rows, "sizes": report.sizes, "errors": 0, "warnings": found}, as_json)
+    show({"table": report.table, "rows": report.rows, "sizes": report.sizes, "errors": 0, "warnings": found}, as_json)
 
 
 @app.command()
@@ -144,7 +132,7 @@ def score(
     decider = open_version(registry, version)
     source = books.NO_HISTORY if no_history else history
     scored = books.score(decider, file, out, history=source, labelled=labelled, language=language.value)
-    _show(asdict(scored) | {"synthetic": decider.reference.synthetic}, as_json)
+    show(asdict(scored) | {"synthetic": decider.reference.synthetic}, as_json)
 
 
 @app.command()
@@ -160,7 +148,7 @@ def register(
     home = Home.here()
     submitted = submission.submit(folder or submission.newest(home), home, accept_new_contract=accept_new_contract)
     if as_json:
-        _show({"version": submitted.version.number, "verdict": submitted.verdict.to_dict()}, as_json)
+        show({"version": submitted.version.number, "verdict": submitted.verdict.to_dict()}, as_json)
     else:
         typer.echo(f"Version {submitted.version.number}\n{submitted.verdict.table()}")
 
@@ -174,7 +162,7 @@ def champion(portfolio: Name = DEFAULT, as_json: Json = False) -> None:
     if found is None and not as_json:
         typer.echo("No champion yet; train one with `python flows/training.py run`.")
         return
-    _show({"champion": None if found is None else _row(found)}, as_json)
+    show({"champion": None if found is None else _row(found)}, as_json)
 
 
 @app.command()
@@ -184,7 +172,7 @@ def versions(portfolio: Name = DEFAULT, as_json: Json = False) -> None:
 
     found = [_row(version) for version in Registry(load(portfolio).name).versions()]
     if as_json:
-        _show({"versions": found}, as_json)
+        show({"versions": found}, as_json)
         return
     for row in found or [{"versions": "none yet"}]:
         typer.echo("  ".join(f"{key}: {value}" for key, value in row.items()))
@@ -202,97 +190,11 @@ def rollback(
     from credit.governance.registry import Registry
 
     moved = Registry(load(portfolio).name).rollback(version, reason=reason, force=force)
-    _show({"champion": _row(moved)}, as_json)
+    show({"champion": _row(moved)}, as_json)
 
 
-@app.command()
-def replay(number: Decided, as_json: Json = False) -> None:
-    """Make a recorded decision again with the version that made it.  Exit code 1 if anything differs."""
-    from credit.governance import replay as replays
-    from credit.governance.records import Records
-    from credit.governance.registry import Registry
-
-    records = Records(_ledger())
-    made = replays.replay(records, Registry(records.find(number).portfolio), number)
-    shown = None if made.decision is None else made.decision.probability
-    told = {"decision": number, "same": made.same, "differences": list(made.differences)}
-    _show(told | {"probability": shown, "bits": shown if shown is None else shown.hex()}, as_json)
-    raise typer.Exit(0 if made.same else 1)
-
-
-@app.command()
-def override(
-    number: Decided,
-    to: Annotated[Action, typer.Option(help="What a person decides instead.")],
-    reason: Reason,
-    as_json: Json = False,
-) -> None:
-    """Record that a person (CREDIT_USER, or the system's user) decided otherwise than the model, and why."""
-    from credit.governance.ledger import actor
-    from credit.governance.records import Records
-
-    event = Records(_ledger()).override(number, to.value, reason, by=actor())
-    _show({"decision": number, "to": to.value, "event": event}, as_json)
-
-
-@outcomes_app.command("import")
-def import_outcomes(
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet: decision (its number), outcome (0 or 1), observed.")],
-    correct: Annotated[str, typer.Option(help="Why outcomes that contradict recorded ones take their place.")] = "",
-    rejects: Annotated[Path | None, typer.Option(help="Where bad rows go; by default NAME.rejected.csv.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Join matured outcomes to decisions; bad rows go to a second file.  Exit code 1 if there are any."""
-    from credit.governance import outcomes
-
-    made = outcomes.import_outcomes(_ledger(), file, correct=correct, rejects=rejects)
-    _show(asdict(made), as_json)
-    raise typer.Exit(1 if made.rejected else 0)
-
-
-@ledger_app.command("verify")
-def verify(
-    head: Annotated[str | None, typer.Option(help="A head printed earlier; it must still be in the chain.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Check the ledger's chain of hashes.  Exit code 1 if a row was edited, removed, inserted or moved."""
-    found = _ledger().audit(head)
-    told = {"intact": not found.problems, "events": found.events, "head": found.head, "problems": found.problems}
-    _show(told, as_json)
-    raise typer.Exit(1 if found.problems else 0)
-
-
-@ledger_app.command("erase")
-def erase(
-    reason: Annotated[str, typer.Option(help="On what ground, without the client's name; kept for ever.")],
-    client: Annotated[str | None, typer.Option(help="The client's number.")] = None,
-    event: Annotated[list[int] | None, typer.Option(help="Or events by number, as after restoring a backup.")] = None,
-    portfolio: Name = DEFAULT,
-    as_json: Json = False,
-) -> None:
-    """Erase what the ledger holds about a client; the chain stays whole."""
-    from credit.governance import retention
-
-    if (client is None) == (not event):
-        raise ConfigError("erase: what to erase is --client or --event; give one of the two.")
-    if client is None:
-        erased = retention.erase_events(_ledger(), event or [], reason)
-    else:
-        erased = retention.erase(_ledger(), client, reason, portfolio=load(portfolio).name)
-    _show({"erased": erased.events, "event": erased.event}, as_json)
-
-
-@ledger_app.command("retain")
-def retain(
-    days: Annotated[int, typer.Option(help="How long personal data are kept.")],
-    reason: Annotated[str, typer.Option(help="On what ground; by default the period itself.")] = "",
-    as_json: Json = False,
-) -> None:
-    """Erase what is personal of decisions older than so many days, in all books; the chain stays whole."""
-    from credit.governance import retention
-
-    erased = retention.retain(_ledger(), days, reason)
-    _show({"erased": erased.events, "event": erased.event}, as_json)
+app.command()(decisions.replay)
+app.command()(decisions.override)
 
 
 @features_app.command("build")
@@ -311,7 +213,7 @@ def build(
     loaded = load(portfolio)
     with scale.opened(engine.value, memory) as opened:
         made = scale.make(loaded, data, out, opened, labelled=not unlabelled)
-    _show({"engine": engine.value} | made.to_dict(), as_json)
+    show({"engine": engine.value} | made.to_dict(), as_json)
 
 
 @features_app.command("describe")
@@ -337,7 +239,7 @@ def describe(portfolio: Name = DEFAULT, language: str = "en", as_json: Json = Fa
         for feature in definitions(load(portfolio))
     ]
     if as_json:
-        _show({"features": rows}, as_json)
+        show({"features": rows}, as_json)
         return
     for row in rows:
         typer.echo(f"{row['name']}: {row['words']} [{row['concept']}, {row['table']}] {row['formula']}")
@@ -357,13 +259,13 @@ def get(
     told |= {"licence": source.licence, "source": source.source, "sha256": source.sha256}
     draft = f"credit portfolio init {file} --target TARGET --out {file.with_suffix('.toml')}"
     train = f"python flows/training.py run --portfolio {source.portfolio} --data {file}"
-    _show(told | {"next": train if source.portfolio else draft}, as_json)
+    show(told | {"next": train if source.portfolio else draft}, as_json)
 
 
 @book.command("list")
 def list_portfolios(as_json: Json = False) -> None:
     """List the portfolios that come with the package."""
-    _show({name: load(name).title.en for name in available()}, as_json)
+    show({name: load(name).title.en for name in available()}, as_json)
 
 
 @book.command("init")
@@ -382,24 +284,9 @@ def init(
     typer.echo(f"{out}: drafted; train with `python flows/training.py run --portfolio {out} --data {file}`.")
 
 
-def _ledger() -> Any:
-    from credit.governance.ledger import Ledger
-    from credit.home import Home
-
-    return Ledger(Home.here().ledger_url)
-
-
 def _row(version: Any) -> dict[str, Any]:
     names = ("model", "number", "outcome", "created", "digest")
     return {name: getattr(version, name) for name in names} | {"aliases": list(version.aliases)}
-
-
-def _show(content: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))
-        return
-    for key, value in content.items():
-        typer.echo(f"{key}: {value}")
 
 
 if __name__ == "__main__":

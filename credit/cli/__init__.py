@@ -1,0 +1,1 @@
+"""Parts of the command line; `credit.__main__` puts them together."""
