@@ -92,6 +92,7 @@ def show(summary: dict[str, Any], run: str) -> None:
     print(f"  python flows/training.py card view {run}/evaluate")
     print("  credit champion | credit versions                 what is in use, and what was tried")
     print("  credit score DATA --out FILE                      score raw applications with it")
+    print("  python -m gradio_app                              decide on applicants in the browser, with reasons")
 
 
 def _interval(row: dict[str, Any], name: str) -> dict[str, float]:
