@@ -24,6 +24,7 @@ COMPILE = (
     *("uv", "pip", "compile", "pyproject.toml", "--group", "build"),
     *("--universal", "--python-version", "3.11"),
     *("--generate-hashes", "--no-emit-index-url", "--no-header", "--quiet"),
+    "--no-strip-extras",
 )
 HEADER = "# Compiled by `python requirements/lock.py` from the tables of pyproject.toml with this digest:\n# {}\n"
 
@@ -39,7 +40,8 @@ def digest(root: Path) -> str:
 
 def pins(text: str) -> set[str]:
     """Return every `name==version` of a compiled file."""
-    return set(re.findall(r"^[a-z0-9._-]+==[^\s;]+", text, flags=re.MULTILINE))
+    found = re.findall(r"^([a-z0-9._-]+)(?:\[[^]]*\])?(==[^\s;]+)", text, flags=re.MULTILINE)
+    return {name + version for name, version in found}
 
 
 def faults(root: Path) -> list[str]:
@@ -58,7 +60,13 @@ def compile_one(path: Path, *options: str) -> None:
     """Let uv write `path` (relative to the repository), and put our header over it."""
     subprocess.run([*COMPILE, *options, "--output-file", str(path)], cwd=ROOT, check=True)
     compiled = (ROOT / path).read_text(encoding="utf-8")
-    (ROOT / path).write_text(HEADER.format(digest(ROOT)) + compiled, encoding="utf-8")
+    (ROOT / path).write_text(HEADER.format(digest(ROOT)) + twice(compiled), encoding="utf-8")
+
+
+def twice(compiled: str) -> str:
+    """Pin what is asked for with an extra also without it: to pip 23 these are two packages, both to be pinned."""
+    block = r"^(?P<name>[a-z0-9._-]+)\[[^]]*\](?P<rest>==[^\n]*\\\n(?:    --hash=[^\n]*\n)+)"
+    return re.sub(block, r"\g<name>\g<rest>\g<0>", compiled, flags=re.MULTILINE)
 
 
 def main() -> None:

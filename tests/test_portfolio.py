@@ -504,7 +504,7 @@ MISTAKES = [
     ([('column = "sex"', 'column = "income"\nedges = [1]\nscale = 0')], "groups.1.scale: must not be 0"),
     (
         [extra('[[groups]]\nname="gender"\ncolumn="sex"\nen="x"\nfr="x"')],
-        "another group is called 'gender' too",
+        "another group or segment is called 'gender' too",
     ),
     # numbers
     ([extra("[split]\ntrain = 0.5")], "split: train, validation and test must sum to 1, not 0.9."),

@@ -17,7 +17,7 @@ from credit.features.engine import DUCKDB, Engine
 from credit.features.history import fold
 from credit.portfolio import Group, Portfolio
 
-__all__ = ["FeatureSet", "address", "build", "by_table", "express", "load", "manifest"]
+__all__ = ["FeatureSet", "address", "build", "by_table", "express", "load", "manifest", "parts"]
 
 FEATURES, AUDIT, MANIFEST = "features.parquet", "audit.parquet", "features.json"
 
@@ -31,7 +31,7 @@ class FeatureSet:
     features : str
         Parquet: the key, the target (labelled data only), every feature; in no order.
     audit : str
-        Parquet: the key and one column a protected group; never an input of a model.
+        Parquet: the key and one column a protected group or segment; never an input of a model.
     rows : int
         Applicants.
     digest : str
@@ -112,11 +112,17 @@ def build(
     return FeatureSet(*places, found["rows"], digest, tuple(found["tables"]))
 
 
+def parts(portfolio: Portfolio, main: Any) -> Any:
+    """Select the key, and which of the book's groups and segments each applicant of a typed main table belongs to."""
+    named = {group.name: _band(group) for group in (*portfolio.groups, *portfolio.segments)}
+    return main.select(portfolio.key, **named)
+
+
 def address(portfolio: Portfolio, features: Sequence[Feature], fingerprint: str) -> str:
     """Digest the data, what the contract does to them, and what is computed from them: SHA-256."""
     used = {portfolio.main, *(name for feature in features for name in feature.tables)}
     columns = {name: {key: asdict(c) for key, c in portfolio.tables[name].columns.items()} for name in sorted(used)}
-    groups = [asdict(group) for group in portfolio.groups]
+    groups = [asdict(group) for group in (*portfolio.groups, *portfolio.segments)]
     meaning = [fingerprint, portfolio.key, columns, groups, [feature.digest for feature in features]]
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
@@ -158,8 +164,7 @@ def _write(
             joined = _joined(portfolio, main, folded, features)
             joining.rows = engine.write(joined, engine.place(out, FEATURES))
             joining.note = f"{len(features)} features"
-    groups = main.select(portfolio.key, **{group.name: _band(group) for group in portfolio.groups})
-    return engine.write(groups, engine.place(out, AUDIT))
+    return engine.write(parts(portfolio, main), engine.place(out, AUDIT))
 
 
 def by_table(features: Sequence[Feature]) -> dict[str, list[Feature]]:
@@ -208,7 +213,7 @@ def _finite(feature: Feature) -> Any:
 
 
 def _band(group: Group) -> Any:
-    """Name a protected group: the column's own level, or the band of a number ("25-35", "65+")."""
+    """Name a group or segment: the column's own level, or the band of a number ("25-35", "65+")."""
     value = ibis._[group.column]
     if not group.edges:
         return value.cast("string")

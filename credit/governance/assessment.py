@@ -119,7 +119,7 @@ def assess(
         scores=metrics.score_table(y, p),
         policies=table,
         references=_references(fitted, choice, test, y, losses(y, decided, portfolio.costs), portfolio),
-        groups=_groups(y, refused, p, dataset.groups(test[portfolio.key], portfolio.key), portfolio),
+        groups=_groups(y, refused, p, dataset.groups(test[portfolio.key], portfolio.groups), portfolio),
         importance=_importance(values, features),
         shap=values,
         shap_rows=sample[list(values.columns)],

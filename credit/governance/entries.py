@@ -73,9 +73,16 @@ class Entries(ABC):
         query = sa.select(EVENTS).order_by(EVENTS.c.id)
         return [_event(row) for row in self._among(query, EVENTS.c.id, numbers)]
 
-    def newest(self) -> Iterator[Event]:
-        """Yield all events, the newest first."""
-        return map(_event, self._rows(sa.select(EVENTS).order_by(EVENTS.c.id.desc())))
+    def newest(self, *kinds: str, since: str = "", until: str = "") -> Iterator[Event]:
+        """Yield events, the newest first: all, or those of some kinds, and from `since` until before `until` (UTC)."""
+        query = sa.select(EVENTS).order_by(EVENTS.c.id.desc())
+        if kinds:
+            query = query.where(EVENTS.c.kind.in_(kinds))
+        if since:
+            query = query.where(EVENTS.c.at >= since)
+        if until:
+            query = query.where(EVENTS.c.at < until)
+        return map(_event, self._rows(query))
 
     def about(self, numbers: Iterable[int]) -> dict[int, list[Event]]:
         """Return what follows up each of these events, in its order; an event without has no entry."""

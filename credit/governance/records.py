@@ -148,11 +148,9 @@ class Records:
 
     def _since(self, start: str, portfolio: str | None) -> Iterator[tuple[str, bool | None, float | None]]:
         """Yield each decision's day, whether it is an approval, and its probability; an override has only a day."""
-        for event in self.ledger.newest():
-            if event.at < start:
-                return
+        for event in self.ledger.newest(DECISION, OVERRIDE, since=start):
             payload = event.payload
-            if event.kind not in (DECISION, OVERRIDE) or portfolio not in (None, payload["portfolio"]):
+            if portfolio not in (None, payload["portfolio"]):
                 continue
             day, decided = event.at[:10], event.kind == DECISION  # noqa: PD008 - no frame
             yield day, payload["decision"] == "approve" if decided else None, payload.get("probability")

@@ -17,6 +17,7 @@ __all__ = [
     "Label",
     "Language",
     "Limits",
+    "Monitoring",
     "Portfolio",
     "Section",
     "Split",
@@ -180,8 +181,39 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Monitoring:
+    """When a model in use calls for attention; a pair is where it warns, and where it alerts.
+
+    Attributes
+    ----------
+    window : int
+        Fewest applicants that anything is said about.
+    psi : tuple of float
+        Population stability index of one feature, and of a segment's mix.
+    score_psi : tuple of float
+        The same of the probability of default.
+    important : float
+        Share of the model's gain from which a feature can alert; a lesser one only warns.
+    cost : tuple of float
+        Relative excess of the cost per applicant over what was promised, as expected and as realised.
+    regression : float
+        Cost per applicant by which a champion must be worse than its predecessor to be rolled back.
+    min_segment : int
+        Segments with fewer applicants are shown, not judged.
+    """
+
+    window: int = 300
+    psi: tuple[float, float] = (0.1, 0.25)
+    score_psi: tuple[float, float] = (0.1, 0.25)
+    important: float = 0.01
+    cost: tuple[float, float] = (0.05, 0.1)
+    regression: float = 0.02
+    min_segment: int = 100
+
+
+@dataclass(frozen=True)
 class Group:
-    """A grouping of applicants to audit: the levels of a category, or bands of `scale` x a numeric column.
+    """A grouping of applicants to audit or to watch: the levels of a category, or bands of `scale` x a numeric column.
 
     Bands are [edge, next edge); the first and the last are open.  Where `judged` is false the groups are shown in
     every report and verdict, but no difference between them stops a model.
@@ -287,6 +319,10 @@ class Portfolio:
         Module of `credit.features` that derives further features.
     synthetic : str or None
         File of facts beside the portfolio's file, from which a synthetic book is made.
+    groups : tuple of Group
+        The protected groups, which are audited.
+    segments : tuple of Group
+        The parts of the book that monitoring tells apart, beside the protected groups.
     concepts : dict of str to Label
         What a decision is explained by; each feature belongs to one.
     adverse : dict of str to Label
@@ -322,6 +358,8 @@ class Portfolio:
     limits: Limits = field(default_factory=Limits)
     training: Training = field(default_factory=Training)
     groups: tuple[Group, ...] = ()
+    monitoring: Monitoring = field(default_factory=Monitoring)
+    segments: tuple[Group, ...] = ()
     concepts: dict[str, Label] = field(default_factory=dict)
     adverse: dict[str, Label] = field(default_factory=dict)
     words: dict[str, Label] = field(default_factory=dict)

@@ -20,6 +20,7 @@ ABOVE_0: Check = (lambda value: value > 0, "above 0")
 SHARE: Check = (lambda value: 0 < value < 1, "above 0 and below 1")
 UNIT: Check = (lambda value: 0 <= value <= 1, "from 0 to 1")
 SLOPES: Check = (lambda pair: 0 < pair[0] < pair[1], "a lower and a higher slope, both above 0")
+LEVELS: Check = (lambda pair: 0 < pair[0] <= pair[1], "where it warns and where it alerts, both above 0, in this order")
 NUMBERS: dict[tuple[str, str], Check] = {
     ("costs", "false_negative"): ABOVE_0,
     ("costs", "false_positive"): ABOVE_0,
@@ -34,6 +35,13 @@ NUMBERS: dict[tuple[str, str], Check] = {
     ("limits", "group_gap"): UNIT,
     ("limits", "min_group"): ABOVE_0,
     ("limits", "approval_ratio"): UNIT,
+    ("monitoring", "window"): (lambda value: value >= 50, "50 or more"),
+    ("monitoring", "psi"): LEVELS,
+    ("monitoring", "score_psi"): LEVELS,
+    ("monitoring", "important"): UNIT,
+    ("monitoring", "cost"): LEVELS,
+    ("monitoring", "regression"): (lambda value: value >= 0, "0 or more"),
+    ("monitoring", "min_segment"): ABOVE_0,
     ("training", "folds"): (lambda value: value >= 2, "2 or more"),
     ("training", "seed"): (lambda value: 0 <= value < 2**31, "from 0 to 2147483647"),
 }
@@ -51,8 +59,9 @@ def broken(book: Portfolio) -> Broken:
                 yield where, f"only a column of the main table '{book.main}' is {column.role}; choose another."
     if book.main in book.tables:
         yield from _main(book, book.tables[book.main])
-        for at, group in enumerate(book.groups, start=1):
-            yield from _group(book, group, ("groups", str(at)))
+        for part in ("groups", "segments"):
+            for at, group in enumerate(getattr(book, part), start=1):
+                yield from _group(book, group, (part, str(at)))
         yield from shown(book)
     else:
         yield ("main",), f"must be one of the tables, not {book.main!r}; {hint(book.main, book.tables)}"
@@ -64,7 +73,8 @@ def _names(book: Portfolio) -> Broken:
     simple: list[tuple[KeyPath, str | None]] = [(("name",), book.name), (("derived",), book.derived)]
     simple += [(("tables", name), name) for name in book.tables]
     simple += [(("concepts", name), name) for name in book.concepts]
-    simple += [(("groups", str(at), "name"), group.name) for at, group in enumerate(book.groups, start=1)]
+    for part in ("groups", "segments"):
+        simple += [((part, str(at), "name"), group.name) for at, group in enumerate(getattr(book, part), start=1)]
     simple += [(("training", "candidates"), name) for name in book.training.candidates]
     simple += [(("training", "references"), name) for name in book.training.references]
     for where, name in simple:
@@ -163,8 +173,8 @@ def _role(book: Portfolio, column: Column, where: KeyPath) -> Broken:
 
 
 def _group(book: Portfolio, group: Group, where: KeyPath) -> Broken:
-    if [other.name for other in book.groups].count(group.name) > 1:
-        yield (*where, "name"), f"another group is called {group.name!r} too; choose another name."
+    if [other.name for other in (*book.groups, *book.segments)].count(group.name) > 1:
+        yield (*where, "name"), f"another group or segment is called {group.name!r} too; choose another name."
     column = book.columns.get(group.column)
     if column is None:
         known = hint(group.column, book.columns)

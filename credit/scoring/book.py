@@ -23,7 +23,7 @@ from credit.scoring.answers import Answers
 from credit.scoring.decider import Decider
 from credit.scoring.sheets import check_suffix, save, whole
 
-__all__ = ["NO_HISTORY", "WORDED", "Prepared", "Scored", "is_synthetic", "prepare", "score"]
+__all__ = ["NO_HISTORY", "WORDED", "Prepared", "Scored", "is_synthetic", "prepare", "score", "screened"]
 
 #: What to give for `history` where there is none: every applicant is taken to have no rows in the other tables.
 NO_HISTORY = "none"
@@ -124,16 +124,16 @@ def score(
     """
     path = Path(out)
     check_suffix(path)
-    screened = _screened(decider, source, history, labelled)
+    valid = screened(decider, source, history, labelled)
     with step("Scoring") as scoring:
-        table = features.express(decider.portfolio, screened.tables, decider.features)
+        table = features.express(decider.portfolio, valid.tables, decider.features)
         decided, told = _answer(decider, table.order_by(decider.portfolio.key).to_pandas(), language, report)
         scoring.rows = len(decided)
     rejects = path.with_name(f"{path.stem}.rejected{path.suffix}")
     save(decided, path)
-    save(screened.rejected, rejects)
+    save(valid.rejected, rejects)
     counts = {str(name): int(count) for name, count in decided["decision"].value_counts().items()}
-    return Scored(len(decided), int(screened.rejected["row"].nunique()), counts, told, str(path), str(rejects))
+    return Scored(len(decided), int(valid.rejected["row"].nunique()), counts, told, str(path), str(rejects))
 
 
 def prepare(
@@ -172,14 +172,44 @@ def prepare(
     engine = DuckDB(memory)
     told = engine.read_text(str(summary))
     if told is None or json.loads(told)["digest"] != features.address(book, wanted, said):
-        screened = _screened(decider, source, history, labelled, memory)
-        built = features.build(book, screened.tables, place, said, engine, wanted)
-        save(screened.rejected, rejects)
-        rejected = int(screened.rejected["row"].nunique())
+        valid = screened(decider, source, history, labelled, memory)
+        built = features.build(book, valid.tables, place, said, engine, wanted)
+        save(valid.rejected, rejects)
+        rejected = int(valid.rejected["row"].nunique())
         with whole(summary) as partial:
             partial.write_text(json.dumps({"digest": built.digest, "rejected": rejected}), encoding="utf-8")
     held = json.loads(summary.read_text(encoding="utf-8"))
     return Prepared(str(place / "features.parquet"), str(rejects), held["rejected"], fingerprint)
+
+
+def screened(
+    decider: Decider, source: str | Path, history: str | Path | None, labelled: bool, memory: str | None = None
+) -> Screened:
+    """Open the tables, part the valid from the invalid applications, and give tables that are not there no rows.
+
+    Parameters
+    ----------
+    decider, source, history, labelled, memory
+        As for `score` and `prepare`.
+
+    Returns
+    -------
+    Screened
+        Typed tables, and a line for each rule that a row breaks.
+
+    Raises
+    ------
+    CreditError
+        If the source cannot be read, or what is wrong with it is no single row's fault.
+    """
+    book = decider.portfolio
+    names = _needed(decider, source, history)
+    opened = tables.open_tables(book, source, labelled=labelled, names=names, memory=memory)
+    if history is not None and history != NO_HISTORY:
+        opened |= _elsewhere(decider, opened[book.main], history)
+    valid = contract.screen(book, opened)
+    absent = [name for name in features.needed(book, decider.features) if name not in opened]
+    return replace(valid, tables=valid.tables | _empty(book, valid.tables[book.main], absent))
 
 
 def is_synthetic(source: str | Path) -> bool:
@@ -216,20 +246,6 @@ def _needed(decider: Decider, source: str | Path, history: str | Path | None) ->
             "(--history SOURCE), or say that there is no history (--no-history)."
         )
     return names
-
-
-def _screened(
-    decider: Decider, source: str | Path, history: str | Path | None, labelled: bool, memory: str | None = None
-) -> Screened:
-    """Open the tables, judge them, and give those that are not there no rows."""
-    book = decider.portfolio
-    names = _needed(decider, source, history)
-    opened = tables.open_tables(book, source, labelled=labelled, names=names, memory=memory)
-    if history is not None and history != NO_HISTORY:
-        opened |= _elsewhere(decider, opened[book.main], history)
-    screened = contract.screen(book, opened)
-    absent = [name for name in features.needed(book, decider.features) if name not in opened]
-    return replace(screened, tables=screened.tables | _empty(book, screened.tables[book.main], absent))
 
 
 def _elsewhere(decider: Decider, main: Any, history: str | Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from credit import features
 from credit.console import step
 from credit.data import contract, synthetic, tables
 from credit.errors import ConfigError
-from credit.portfolio import Portfolio
+from credit.portfolio import Group, Portfolio
 from credit.training.split import FOLDS, assign
 
 __all__ = ["Dataset", "embedded", "prepare"]
@@ -38,7 +39,7 @@ class Dataset:
     folds : dict of str to str
         "train", "validation" and "test" to a Parquet file of key, target and features each.
     audit : str
-        A Parquet file of key and protected groups; never an input of a model.
+        A Parquet file of key, protected groups and segments; never an input of a model.
     sizes : dict of str to dict
         For each fold ``rows`` and ``defaults``.
     tables : tuple of str
@@ -66,10 +67,10 @@ class Dataset:
         """Read one fold: key, target, features; in key order."""
         return features.load(self.folds[fold])
 
-    def groups(self, keys: pd.Series, key: str) -> pd.DataFrame:
-        """Read the protected groups of some applicants, in the order of `keys`."""
-        audit = features.load(self.audit).set_index(key)
-        return audit.loc[keys].reset_index(drop=True)
+    def groups(self, keys: pd.Series, groups: Sequence[Group]) -> pd.DataFrame:
+        """Read which of the book's groups or segments some applicants belong to, in the order of `keys`."""
+        key, audit = str(keys.name), features.load(self.audit)
+        return audit.set_index(key).loc[keys, [group.name for group in groups]].reset_index(drop=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as JSON can hold them."""
