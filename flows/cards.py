@@ -26,8 +26,10 @@ __all__ = [
     "data",
     "evaluation",
     "figures",
+    "grid",
     "kpis",
     "leaderboard",
+    "picture",
     "progress",
     "scoring",
     "selection",
@@ -52,7 +54,7 @@ def data(card: Any, book: Portfolio, dataset: Dataset) -> None:
         ]
     )
     card.append(Markdown(f"Read from `{dataset.source}`. Licence: {book.licence}"))
-    card.append(_table(sizes))
+    card.append(grid(sizes))
     card.append(Markdown(f"Data SHA-256 `{dataset.fingerprint[:16]}`, features `{dataset.digest[:16]}`."))
     card.append(Markdown("## What the contract found"))
     findings = pd.DataFrame(dataset.findings)
@@ -60,7 +62,7 @@ def data(card: Any, book: Portfolio, dataset: Dataset) -> None:
         card.append(Markdown("Nothing: every row keeps every rule."))
     else:
         shown = findings[["table", "column", "rule", "count", "severity"]]
-        card.append(_table(shown.assign(count=[f"{count:,}" for count in shown["count"]])))
+        card.append(grid(shown.assign(count=[f"{count:,}" for count in shown["count"]])))
 
 
 def selection(card: Any, chosen: Selection | None, features: tuple[Feature, ...], dataset: Dataset) -> None:
@@ -81,7 +83,7 @@ def selection(card: Any, chosen: Selection | None, features: tuple[Feature, ...]
         "from shuffled": table["null"].map("{:,.0f}".format),
         "represented by": other,
     }
-    card.append(_table(pd.DataFrame(shown)))
+    card.append(grid(pd.DataFrame(shown)))
 
 
 def progress(card: Any, title: str) -> Callable[[int, int, str], None]:
@@ -116,24 +118,24 @@ def candidate(
         )
     )
     if not fitted.halving.empty:
-        _figure(card, plots.halving_plot(_settings(fitted.halving), synthetic=made_up))
-        _figure(card, plots.stopping_plot(fitted.curve, fitted.parameters["n_estimators"], synthetic=made_up))
+        picture(card, plots.halving_plot(_settings(fitted.halving), synthetic=made_up))
+        picture(card, plots.stopping_plot(fitted.curve, fitted.parameters["n_estimators"], synthetic=made_up))
     theory = book.costs.threshold
     curve = cost_curve(validation[book.target], y_prob, book.costs)
     card.append(Markdown("## Cost by threshold, on validation"))
-    _figure(card, plots.cost_curve_plot(curve, theory, theory, synthetic=made_up))
+    picture(card, plots.cost_curve_plot(curve, theory, theory, synthetic=made_up))
     if not fitted.halving.empty:
         card.append(Markdown("## Rounds of the search"))
-        card.append(_table(fitted.halving.round(4)))
+        card.append(grid(fitted.halving.round(4)))
 
 
 def leaderboard(card: Any, choice: Choice, failures: dict[str, str], dataset: Dataset) -> None:
     """Show who won on validation, by how much, and with which threshold."""
     _title(card, f"Leaderboard: {choice.winner} wins on validation", dataset)
     board = choice.leaderboard
-    _figure(card, plots.leaderboard_plot(board.rename(columns={"candidate": "name"}), synthetic=dataset.synthetic))
+    picture(card, plots.leaderboard_plot(board.rename(columns={"candidate": "name"}), synthetic=dataset.synthetic))
     card.append(
-        _table(
+        grid(
             pd.DataFrame(
                 {
                     "candidate": board["candidate"] + board["reference"].map({True: " (reference)", False: ""}),
@@ -164,17 +166,17 @@ def evaluation(card: Any, assessment: Assessment, choice: Choice, dataset: Datas
     """Show the one look at the test rows."""
     _title(card, f"Evaluation on test: {choice.winner}", dataset)
     card.append(Markdown("## Headline figures"))
-    card.append(_table(kpis(assessment.kpis)))
+    card.append(grid(kpis(assessment.kpis)))
     card.append(Markdown("## Measures, with 95% intervals"))
     rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in assessment.metrics.items()]
-    card.append(_table(pd.DataFrame(rows, columns=["measure", "on test"])))
-    for picture in pictures.values():
-        card.append(Image(picture))
+    card.append(grid(pd.DataFrame(rows, columns=["measure", "on test"])))
+    for image in pictures.values():
+        card.append(Image(image))
     if not assessment.references.empty:
         card.append(Markdown("## Against the references, on the same rows"))
         table = assessment.references
         shown = {name: _ranges(table, name) for name in ("auc", "cost", "saving")}
-        card.append(_table(pd.DataFrame({"reference": table["model"], **shown})))
+        card.append(grid(pd.DataFrame({"reference": table["model"], **shown})))
 
 
 def figures(assessment: Assessment, choice: Choice, dataset: Dataset, book: Portfolio) -> dict[str, bytes]:
@@ -205,7 +207,7 @@ def verdict(card: Any, decided: Verdict, version: int | None, dataset: Dataset) 
     card.append(Markdown(f"**{decided.summary}**"))
     if version is not None:
         card.append(Markdown(f"Registered as version {version}."))
-    card.append(_table(decided.frame()))
+    card.append(grid(decided.frame()))
 
 
 def scoring(card: Any, outcome: dict[str, Any]) -> None:
@@ -225,7 +227,7 @@ def scoring(card: Any, outcome: dict[str, Any]) -> None:
         edges = [at / len(outcome["histogram"]) for at in range(len(outcome["histogram"]) + 1)]
         bars = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "share": outcome["histogram"]})
         bars["share"] /= scored
-        _figure(card, plots.book_plot(bars, outcome["threshold"], synthetic=outcome["synthetic"]))
+        picture(card, plots.book_plot(bars, outcome["threshold"], synthetic=outcome["synthetic"]))
     card.append(Markdown("## Decisions"))
     card.append(_shares(outcome["decisions"], "decision", scored))
     card.append(Markdown("## Classes of risk"))
@@ -237,7 +239,7 @@ def scoring(card: Any, outcome: dict[str, Any]) -> None:
         card.append(Markdown(f"Every line of them is in `{outcome['rejects_file']}`. A row may break several rules."))
         card.append(_shares(outcome["rules"], "rule", 0))
         names = ["file", "row", "key", "column", "rule", "value", "remedy"]
-        card.append(_table(pd.DataFrame(outcome["examples"])[names].astype(object).fillna("")))
+        card.append(grid(pd.DataFrame(outcome["examples"])[names].astype(object).fillna("")))
     if outcome["unknown_levels"]:
         card.append(Markdown("## Levels that the model does not know\nThe model takes them for missing."))
         card.append(_shares(outcome["unknown_levels"], "feature", scored))
@@ -275,7 +277,7 @@ def _shares(counts: dict[str, int], what: str, whole: int) -> Table:
     columns = {what: list(counts), "rows": [f"{count:,}" for count in counts.values()]}
     if whole:
         columns["share"] = [f"{count / whole:.2%}" for count in counts.values()]
-    return _table(pd.DataFrame(columns))
+    return grid(pd.DataFrame(columns))
 
 
 def _percent(row: Any) -> str:
@@ -290,11 +292,13 @@ def _title(card: Any, text: str, dataset: Dataset) -> None:
         card.append(Markdown("**Synthetic data**: these applicants are made up; no figure here is about real people."))
 
 
-def _figure(card: Any, figure: Figure) -> None:
+def picture(card: Any, figure: Figure) -> None:
+    """Put a figure on a card."""
     card.append(Image(plots.to_png(figure)))
 
 
-def _table(frame: pd.DataFrame) -> Table:
+def grid(frame: pd.DataFrame) -> Table:
+    """Show a table, each cell as text."""
     return Table([[str(value) for value in row] for row in frame.to_numpy(object)], headers=list(frame.columns))
 
 

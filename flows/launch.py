@@ -2,9 +2,11 @@
 
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from metaflow.exception import MetaflowException
@@ -12,9 +14,11 @@ from metaflow.exception import MetaflowException
 from credit import console, cores
 from credit.errors import CreditError
 
-__all__ = ["parallel", "plainly", "prepare", "reason", "reporter"]
+__all__ = ["fail", "parallel", "plainly", "prepare", "reason", "reporter", "verdict"]
 
 WORKERS = "METAFLOW_RUN_MAX_WORKERS"
+#: Names the file through which a task tells the process that started the run why its exit code is to be 1.
+VERDICT = "CREDIT_FLOW_VERDICT"
 
 
 class Plain(MetaflowException):
@@ -53,6 +57,33 @@ def plainly() -> Iterator[None]:
         yield
     except CreditError as error:
         raise Plain(str(error)) from error
+
+
+@contextmanager
+def verdict() -> Iterator[None]:
+    """Let a run that went well end with exit code 1 all the same, if one of its tasks calls `fail`.
+
+    The run stays successful, with all that it kept: what it found is bad, not the run.
+    """
+    if VERDICT in os.environ:  # a task of a run
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="credit-") as folder:
+        file = Path(folder) / "verdict"
+        os.environ[VERDICT] = str(file)
+        try:
+            yield
+        except SystemExit as ended:
+            if ended.code:
+                raise
+        if file.exists():
+            sys.exit(file.read_text(encoding="utf-8"))
+
+
+def fail(why: str) -> None:
+    """Make the exit code of the run 1, once it is done, and say why; where nobody waits for it, nothing happens."""
+    if VERDICT in os.environ:
+        Path(os.environ[VERDICT]).write_text(why, encoding="utf-8")
 
 
 def reason(failure: Any) -> str:

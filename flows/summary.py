@@ -53,6 +53,7 @@ def gather(flow: Any, kpis: Any) -> dict[str, Any]:
         "verdict": flow.verdict.to_dict(),
         "version": flow.version,
         "release": str(flow.release),
+        "monitoring": flow.monitoring,
     }
 
 

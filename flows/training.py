@@ -6,11 +6,13 @@ python flows/training.py run --portfolio my.toml --data my.csv      a book of on
 """
 
 from launch import parallel, plainly, prepare, reason, reporter
-from metaflow import FlowSpec, Parameter, card, catch, current, resources, step
+from metaflow import FlowSpec, Parameter, card, catch, current, resources, step, trigger
+from orchestration import TRIGGER
 
 from credit.portfolio import DEFAULT  # at module top, so that Metaflow packs `credit` for a cluster
 
 
+@trigger(event=TRIGGER)  # on Argo Workflows, an alert of MonitoringFlow starts this flow; elsewhere it does nothing
 class TrainingFlow(FlowSpec):
     """Train candidates side by side, choose by business cost, judge once on test, gate, register.
 
@@ -34,6 +36,7 @@ class TrainingFlow(FlowSpec):
         type=bool,
         help="Promote although the champion cannot be scored on today's features.",
     )
+    monitoring = Parameter("monitoring", default="", help="The run of MonitoringFlow that asked for this one, if any.")
 
     @card(type="blank", id="data")
     @step
@@ -142,7 +145,8 @@ class TrainingFlow(FlowSpec):
             self.assessment = assess(scorer, self.fitted, self.choice, self.dataset, self.book, features)
             figures = cards.figures(self.assessment, self.choice, self.dataset, self.book)
             run = (self.fitted, self.choice, self.assessment, self.dataset, self.book)
-            self.release = keep(scorer, *run, Home.here(), current.pathspec, figures)
+            asked = {"monitoring_run": self.monitoring} if self.monitoring else {}
+            self.release = keep(scorer, *run, Home.here(), current.pathspec, figures, asked)
         cards.evaluation(current.card["evaluation"], self.assessment, self.choice, self.dataset, figures)
         self.next(self.register)
 

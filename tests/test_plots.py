@@ -11,6 +11,7 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 
 from credit import plots
 from credit.evaluation import cost, fairness, metrics
+from credit.plots import sheet
 from credit.portfolio import Costs
 
 COSTS, REVIEW = Costs(), Costs(review=0.6)
@@ -254,7 +255,7 @@ def test_halving_draws_one_line_per_setting_and_marks_the_winner():
     assert len(ax.lines) == 3
     assert ticks(ax.xaxis) == ["40 trees\n3 settings", "120 trees\n2 settings"]
     assert "chosen: 0.550" in texts(figure)
-    (bold,) = [line for line in ax.lines if line.get_color() == plots.VERMILION]
+    (bold,) = [line for line in ax.lines if line.get_color() == sheet.VERMILION]
     np.testing.assert_allclose(bold.get_xydata(), [(40, 0.6), (120, 0.55)])
     assert "3 settings, 2 left in the last round; lower is better." in texts(figure)
 

@@ -20,7 +20,7 @@ from credit.console import log
 from credit.errors import ConfigError, ModelError, ServiceError
 from credit.governance.ledger import Event, Ledger
 from credit.governance.release import Judged, digest
-from credit.governance.succession import REGISTRATION, VERDICT, Succession
+from credit.governance.succession import PROPOSAL, REGISTRATION, VERDICT, Succession
 from credit.governance.tracking import Tracking
 from credit.governance.version import CHALLENGER, CHAMPION, STALE, Version, tags, verdict_tags
 from credit.home import LOCK_SECONDS, Home
@@ -124,7 +124,44 @@ class Registry:
         with self._writing():
             if number is None:
                 number = self._succession.previous(self._tracking.champion(), self._tracking.numbers())
+            if number is None:
+                raise ModelError(f"{self.model}: there was no champion before the present one; name a version.")
             return self._by_hand("rollback", number, reason, force)
+
+    def propose(self, number: int, *, reason: str, **evidence: Any) -> int:
+        """Record that a rollback to a version is proposed; who may, decides.
+
+        Parameters
+        ----------
+        number : int
+            The version that should be champion again.
+        reason : str
+            Why.
+        **evidence
+            JSON values.
+
+        Returns
+        -------
+        int
+            The event's id.
+
+        Raises
+        ------
+        ConfigError
+            If there is no reason.
+        ModelError
+            If the version is unknown, or champion already.
+        """
+        with self._writing():
+            champion, version = self._checked(number, reason)
+            before = champion.number if champion else None
+            return self._succession.record(PROPOSAL, before, version, reason.strip(), **evidence)
+
+    def predecessor(self) -> Version | None:
+        """Return the champion before the present one, if there was one that still exists."""
+        with self._tracking.answering():
+            number = self._succession.previous(self._tracking.champion(), self._tracking.numbers())
+            return None if number is None else self._tracking.version(number)
 
     def champion(self) -> Version | None:
         """Return the champion, if there is one."""
@@ -231,11 +268,7 @@ class Registry:
         log.warning("%s: registered, not promoted: %s; `credit register` compares it anew.", version, why)
 
     def _by_hand(self, kind: str, number: int, reason: str, force: bool) -> Version:
-        if not reason.strip():
-            raise ConfigError("--reason: is empty; say why, it goes into the ledger.")
-        version, champion = self._tracking.version(number), self._tracking.champion()
-        if champion and champion.number == number:
-            raise ModelError(f"{version}: is the champion already.")
+        champion, version = self._checked(number, reason)
         if not (force or version.may_follow(champion) or self._succession.reigned(number)):
             raise ModelError(
                 f"{version}: was never champion, and its verdict ({version.outcome}) does not promote it "
@@ -243,6 +276,14 @@ class Registry:
             )
         self._move(kind, version, reason.strip(), forced=force)
         return self._tracking.version(number)
+
+    def _checked(self, number: int, reason: str) -> tuple[Version | None, Version]:
+        if not reason.strip():
+            raise ConfigError("--reason: is empty; say why, it goes into the ledger.")
+        version, champion = self._tracking.version(number), self._tracking.champion()
+        if champion and champion.number == number:
+            raise ModelError(f"{version}: is the champion already.")
+        return champion, version
 
     def _move(self, kind: str, version: Version, reason: str, **more: Any) -> None:
         self._fetch(version)  # never a champion that does not load

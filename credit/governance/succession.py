@@ -4,13 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from credit.errors import ModelError
 from credit.governance.ledger import Event, Ledger
 from credit.governance.version import Version
 
-__all__ = ["REGISTRATION", "VERDICT", "Succession"]
+__all__ = ["PROPOSAL", "REGISTRATION", "VERDICT", "Succession"]
 
-REGISTRATION, VERDICT = "registration", "verdict"
+REGISTRATION, VERDICT, PROPOSAL = "registration", "verdict", "proposal"
 #: Events that tell where the champion is. A reconciliation records a move that was found unrecorded.
 MOVES = ("promotion", "rollback", "reconciliation")
 
@@ -30,14 +29,14 @@ class Succession:
     ledger: Ledger
     model: str
 
-    def record(self, kind: str, before: int | None, to: Version | None, reason: str, **more: Any) -> None:
-        """Append an event: the champion before and after it (or the version registered or judged), and why."""
+    def record(self, kind: str, before: int | None, to: Version | None, reason: str, **more: Any) -> int:
+        """Append an event: the champion before and after it (or the version spoken of), and why; return its id."""
         payload = {"model": self.model, "from": before, "to": to and to.number, "digest": to and to.digest}
-        self.ledger.append(kind, payload | {"reason": reason} | more)
+        return self.ledger.append(kind, payload | {"reason": reason} | more)
 
     def events(self, *kinds: str) -> list[Event]:
         """Return this model's events in their order, all or those of the given kinds."""
-        events = self.ledger.events(*(kinds or (REGISTRATION, VERDICT, *MOVES)))
+        events = self.ledger.events(*(kinds or (REGISTRATION, VERDICT, PROPOSAL, *MOVES)))
         return [event for event in events if event.payload["model"] == self.model]
 
     def registered(self, number: int) -> bool:
@@ -55,8 +54,8 @@ class Succession:
         if last != (champion.number if champion else None):
             self.record("reconciliation", last, champion, "the alias was found moved without a record")
 
-    def previous(self, champion: Version | None, known: Collection[int]) -> int:
-        """Return the champion before this one.
+    def previous(self, champion: Version | None, known: Collection[int]) -> int | None:
+        """Return the champion before this one; None if there was none.
 
         A rollback takes back what came after its target, so that repeated rollbacks go back step by step.
 
@@ -66,11 +65,6 @@ class Succession:
             The present one.
         known : collection of int
             Versions that still exist; others are passed over.
-
-        Raises
-        ------
-        ModelError
-            If there was none.
         """
         line: list[int] = []
         for event in self.events(*MOVES):
@@ -80,7 +74,4 @@ class Succession:
             elif number is not None:
                 line.append(number)
         present = champion.number if champion else None
-        for number in reversed(line):
-            if number != present and number in known:
-                return number
-        raise ModelError(f"{self.model}: there was no champion before the present one; name a version.")
+        return next((number for number in reversed(line) if number != present and number in known), None)

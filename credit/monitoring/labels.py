@@ -1,4 +1,4 @@
-"""Outcomes that come with a window's rows, or in a file of their own -> 1 for a default, 0 for none, by client; joins nothing."""
+"""Outcomes from a table or a file of their own -> 1 for a default, 0 for none, by client; joins nothing."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -5,6 +5,7 @@ applied twice, and some applications have no client number at all.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import pandas as pd
@@ -14,11 +15,11 @@ from credit.data.cells import text
 from credit.data.files import ROW
 from credit.data.rules import promised
 from credit.errors import ConfigError
-from credit.governance.ledger import Ledger
-from credit.governance.recorded import DECISION, Recorded, recorded
+from credit.governance.ledger import Event, Ledger
+from credit.governance.recorded import CORRECTION, DECISION, OUTCOME, OVERRIDE, Recorded, recorded
 from credit.portfolio import Portfolio, Table
 
-__all__ = ["decisions", "moment", "raw"]
+__all__ = ["decisions", "moment", "raw", "taken"]
 
 #: Decisions that are in memory at once.
 CHUNK = 2000
@@ -68,6 +69,46 @@ def decisions(
         yield recorded(ledger, chunk)
 
 
+def taken(ledger: Ledger, portfolio: str, *, since: str = "", until: str = "") -> pd.DataFrame:
+    """Tell what was decided and what came of it, without anything personal; erased decisions are here too.
+
+    Parameters
+    ----------
+    ledger, portfolio
+        As for `decisions`.
+    since, until : str
+        Moments as `moment` writes them; "" for no bound.
+
+    Returns
+    -------
+    DataFrame, one row a decision, the oldest first
+        ``decision_id``, ``at``, ``version``, ``probability`` to three decimals, ``decision`` after overrides, ``outcome``
+        1.0, 0.0 or NaN.
+    """
+    rows: list[dict[str, Any]] = []
+    events = ledger.newest(DECISION, since=since, until=until)
+    own = (event for event in events if event.payload["portfolio"] == portfolio)
+    while chunk := list(islice(own, CHUNK)):
+        followed = ledger.about(event.id for event in chunk)
+        rows += [_taken(event, followed.get(event.id, [])) for event in chunk]
+    columns = ["decision_id", "at", "version", "probability", "decision", "outcome"]
+    return pd.DataFrame(rows[::-1], columns=columns).astype({"probability": float, "outcome": float})
+
+
+def _taken(event: Event, followed: Sequence[Event]) -> dict[str, Any]:
+    kept = event.payload
+    decided = [kept["decision"], *(each.payload["to"] for each in followed if each.kind == OVERRIDE)]
+    outcomes = [each.payload["outcome"] for each in followed if each.kind in (OUTCOME, CORRECTION)]
+    return {
+        "decision_id": event.id,
+        "at": event.at,
+        "version": kept["version"],
+        "probability": kept["probability"],
+        "decision": decided[-1],
+        "outcome": outcomes[-1] if outcomes else None,
+    }
+
+
 def moment(given: str, option: str, *, whole: bool = False) -> str:
     """Write a date or a moment as the ledger does; of a date the end, if it is meant as a `whole`; "" for "".
 
@@ -108,8 +149,8 @@ def raw(book: Portfolio, made: Sequence[Recorded], *, labelled: bool = False) ->
     rows: dict[str, list[dict[str, str | None]]] = {book.main: [], **{name: [] for name in _order(book)}}
     keys: Keys = {}
     for each in made:
-        outcome = {book.target: str(each.outcome)} if labelled else {}
-        rows[book.main].append(_written(each.application) | {book.key: str(each.id)} | outcome)
+        outcome: dict[str, str | None] = {book.target: str(each.outcome)} if labelled else {}
+        rows[book.main].append({**_written(each.application), book.key: str(each.id), **outcome})
         for name in _order(book):
             table = book.tables[name]
             rows[name] += [_rekeyed(book, table, row, each.id, keys) for row in each.history.get(name, ())]

@@ -4,6 +4,7 @@ Rows that must not be judged by are set aside and counted: clients that the mode
 break the contract, decisions whose personal part was erased, and all but a client's newest decision.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from credit.data.cells import text
 from credit.data.files import File, stem
 from credit.data.tables import open_tables
 from credit.errors import DataError
+from credit.features import Feature
 from credit.governance.ledger import Ledger
 from credit.governance.recorded import Recorded
 from credit.monitoring import labels, recall
@@ -37,6 +39,11 @@ __all__ = ["AGAIN", "ERASED", "INVALID", "TRAINED", "UNKNOWN", "Window", "from_f
 AGAIN, ERASED = "decided again later", "erased"
 INVALID, TRAINED = "break the contract", "trained or validated on"
 UNKNOWN = "outcomes of unknown applicants"
+#: What is noted of a row beside its features, and the prefix of its groups and segments; no column is called so.
+NOTED = ("outcome", "decision", "threshold", "version", "at", "decision_id")
+PART = "part of: "
+#: Files of a kept window.
+TABLES = ("features", "parts", "scored")
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,21 @@ class Window:
     def __len__(self) -> int:
         return len(self.scored)
 
+    def save(self, folder: Path) -> Path:
+        """Keep it for another process; it holds personal data."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in TABLES:
+            getattr(self, name).to_parquet(folder / f"{name}.parquet")
+        about = {name: getattr(self, name) for name in ("source", "start", "end", "set_aside", "synthetic")}
+        (folder / "window.json").write_text(json.dumps(about), encoding="utf-8")
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path) -> "Window":
+        """Read it back."""
+        about = json.loads((folder / "window.json").read_text(encoding="utf-8"))
+        return cls(**about, **{name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES})
+
     @property
     def matured(self) -> int:
         """How many have an outcome."""
@@ -90,6 +112,7 @@ def from_ledger(
     until: str | None = None,
     last: int | None = None,
     least: int | None = None,
+    also: Sequence[Feature] = (),
 ) -> Window:
     """Take the applicants that were decided on, with the raw rows that it was done with.
 
@@ -105,6 +128,8 @@ def from_ledger(
         See `credit.monitoring.recall.decisions`.
     least : int, optional
         Fewest applicants; by default the portfolio's.
+    also : sequence of Feature, optional
+        What another model reads, to be computed too.
 
     Raises
     ------
@@ -116,7 +141,7 @@ def from_ledger(
     aside: Counter[str] = Counter()
     source = f"the {ledger}"
     with step(f"Recalling decisions from {source}") as recalling:
-        parts = list(_recalled(decider, baseline, ledger, aside, since=since, until=until, last=last))
+        parts = list(_recalled(decider, baseline, ledger, _wanted(decider, also), aside, since=since, until=until, last=last))
         rows = pd.concat(parts).sort_values("decision_id", ignore_index=True) if parts else pd.DataFrame()
         recalling.rows = len(rows)
     span = f" since {since}" * bool(since) + f" until {until}" * bool(until) + f", the last {last}" * bool(last)
@@ -132,12 +157,13 @@ def from_tables(
     labelled: bool = False,
     outcomes: str | None = None,
     least: int | None = None,
+    also: Sequence[Feature] = (),
 ) -> Window:
     """Take the applicants of raw tables.
 
     Parameters
     ----------
-    decider, baseline, least
+    decider, baseline, least, also
         As for `from_ledger`.
     source, history, labelled
         As for `credit.scoring.book.score`; the outcomes of labelled applications are used.
@@ -151,7 +177,7 @@ def from_tables(
     """
     book = decider.portfolio
     valid = books.screened(decider, source, history, labelled)
-    made = features.express(book, valid.tables, decider.features).to_pandas()
+    made = features.express(book, valid.tables, _wanted(decider, also)).to_pandas()
     groups = features.parts(book, valid.tables[book.main]).to_pandas()
     known = labels.read(book, outcomes) if outcomes else None
     if labelled and not outcomes:
@@ -195,8 +221,12 @@ def from_features(
     return _window(decider, _new(rows, baseline, aside), str(source), aside, made_up, least)
 
 
+def _wanted(decider: Decider, also: Sequence[Feature]) -> tuple[Feature, ...]:
+    return tuple({each.name: each for each in (*decider.features, *also)}.values())
+
+
 def _recalled(
-    decider: Decider, baseline: Baseline, ledger: Ledger, aside: Counter[str], **span: Any
+    decider: Decider, baseline: Baseline, ledger: Ledger, wanted: Sequence[Feature], aside: Counter[str], **span: Any
 ) -> Iterator[pd.DataFrame]:
     """Yield rows of decisions, chunk by chunk, the newest first."""
     seen: set[str] = set()
@@ -213,19 +243,18 @@ def _recalled(
         aside[TRAINED] += int(fitted.sum())
         fresh = [each for each, known in zip(kept, fitted, strict=True) if not known]
         if fresh:
-            yield _rows(decider, fresh, aside)
+            yield _rows(decider, fresh, wanted, aside)
 
 
-def _rows(decider: Decider, made: Sequence[Recorded], aside: Counter[str]) -> pd.DataFrame:
+def _rows(decider: Decider, made: Sequence[Recorded], wanted: Sequence[Feature], aside: Counter[str]) -> pd.DataFrame:
     """Compute the features of decisions anew, from the rows they were made on."""
     book, connection = decider.portfolio, ibis.duckdb.connect(autoinstall_known_extensions=False)
-    names = [book.main, *(name for name in features.needed(book, decider.features) if name != book.main)]
-    opened = {
-        name: connection.create_table(name, table) for name, table in recall.raw(book, made).items() if name in names
-    }
+    names = {book.main, *features.needed(book, wanted)}
+    tables = {name: table for name, table in recall.raw(book, made).items() if name in names}
+    opened = {name: connection.create_table(name, table) for name, table in tables.items()}
     valid = contract.screen(book, opened)
     aside[INVALID] += int(valid.rejected["row"].nunique())
-    found = features.express(book, valid.tables, decider.features).to_pandas()
+    found = features.express(book, valid.tables, wanted).to_pandas()
     groups = features.parts(book, valid.tables[book.main]).to_pandas()
     connection.disconnect()
     rows = _joined(decider, found, groups, None, aside)
@@ -277,10 +306,10 @@ def _joined(
     made = made.sort_values(key, ignore_index=True)
     name = made[key].map(text)
     found = groups.assign(**{key: groups[key].map(text)}).set_index(key).reindex(name)
-    rows = made[[key, *decider.scorer.contract]].copy()
+    rows = made.drop(columns=decider.portfolio.target, errors="ignore")
     for part in _parts(decider):
         if part in found:
-            rows[f"part {part}"] = found[part].astype(object).where(found[part].notna(), None).to_numpy()
+            rows[PART + part] = found[part].astype(object).where(found[part].notna(), None).to_numpy()
     if known is not None:
         rows["outcome"] = known.reindex(name).to_numpy(dtype=float)
         aside[UNKNOWN] += int((~known.index.isin(set(name))).sum())
@@ -305,14 +334,14 @@ def _window(
             f"{source}: {len(rows):,} applicants to look at, at least {least:,} are needed ([monitoring] window)"
             f"{f'; set aside: {others}' if others else ''}; take a longer window."
         )
-    read = rows[list(decider.scorer.contract)]
+    read = rows[[name for name in rows if not name.startswith(PART) and name not in NOTED]]
     decided = decider.decide_frame(read)
-    usual = {"outcome": np.nan, "threshold": decider.scorer.threshold, "version": decider.identity.version}
+    usual: dict[str, Any] = {"outcome": np.nan, "threshold": decider.scorer.threshold, "version": decider.identity.version}
     usual |= {"at": None, "decision_id": 0, "decision": decided["decision"].astype(str)}
     scored = pd.DataFrame({"probability": decided["probability_of_default"]})
     for name, value in usual.items():
-        scored[name] = rows[name] if name in rows else value
-    parts = rows[[name for name in rows if name.startswith("part ")]].rename(columns=lambda name: name[5:])
+        scored[name] = rows.get(name, value)
+    parts = rows[[name for name in rows if name.startswith(PART)]].rename(columns=lambda name: name.removeprefix(PART))
     at = scored["at"].dropna()
     span = (str(at.min()), str(at.max())) if len(at) else (None, None)
-    return Window(source, *span, read, parts, scored, left, synthetic)
+    return Window(source, span[0], span[1], read, parts, scored, left, synthetic)

@@ -1,21 +1,29 @@
-"""Tables of the evaluation wing drawn as figures; computes no statistic and knows no model.
-
-Figures are `matplotlib.figure.Figure` objects without pyplot, so that nothing global is touched. They are 700
-pixels wide, in the colours of Okabe & Ito, which colour-blind readers can tell apart. With `synthetic=True` a
-figure says so itself, and keeps saying so when it is copied out of its page.
-"""
+"""Tables about a model, its candidates and its decisions, drawn as figures; computes no statistic."""
 
 from collections.abc import Sequence
-from io import BytesIO
-from textwrap import fill
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+
+from credit.plots.sheet import (
+    BLUE,
+    GREY,
+    INK,
+    NORMAL,
+    ORANGE,
+    SKY,
+    SMALL,
+    VERMILION,
+    blank,
+    lines,
+    name_axes,
+    percent,
+    whiskers,
+    write,
+)
 
 __all__ = [
     "beeswarm_plot",
@@ -31,82 +39,13 @@ __all__ = [
     "roc_plot",
     "score_plot",
     "stopping_plot",
-    "to_png",
 ]
-
-BLUE, SKY, VERMILION, ORANGE = "#0072B2", "#56B4E9", "#D55E00", "#E69F00"
-GREY, INK = "#8C8C8C", "#333333"
-SMALL, NORMAL = 8.5, 9.5
-HEADER = 0.62  # inches kept above the axes for title, subtitle and mark
-
-
-def _figure(
-    title: str, subtitle: str, height: float, *, synthetic: bool, columns: int = 1
-) -> tuple[Figure, list[Axes]]:
-    """Return a figure of `height` inches with its headings, and `columns` bare axes that share their rows."""
-    layout = ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 0.99 - HEADER / height))
-    figure = Figure(figsize=(7.0, height), dpi=100, layout=layout, facecolor="white")
-    figure.text(0.02, 1 - 0.08 / height, title, fontsize=12, fontweight="bold", color=INK, va="top")
-    figure.text(0.02, 1 - 0.33 / height, subtitle, fontsize=NORMAL, color=INK, va="top")
-    if synthetic:
-        mark = figure.text(0.98, 1 - 0.11 / height, "SYNTHETIC DATA", ha="right", va="top", color=VERMILION)
-        mark.set(fontsize=SMALL, fontweight="bold")
-        mark.set_bbox({"facecolor": "white", "edgecolor": VERMILION, "boxstyle": "round,pad=0.3"})
-    axes = list(figure.subplots(1, columns, sharey=columns > 1, squeeze=False)[0])
-    for ax in axes:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(labelsize=SMALL, colors=INK)
-        ax.grid(color="#E6E6E6", linewidth=0.8)
-        ax.set_axisbelow(True)
-    return figure, axes
-
-
-def _label(ax: Axes, x: str = "", y: str = "") -> None:
-    ax.set_xlabel(x, fontsize=NORMAL, color=INK)
-    ax.set_ylabel(y, fontsize=NORMAL, color=INK)
-
-
-def _note(ax: Axes, text: str, at: tuple[float, float], shift: tuple[float, float], **style: str) -> None:
-    """Write `text` beside the point `at`, shifted by so many typographic points."""
-    style = {"color": INK, "va": "center"} | style
-    ax.annotate(text, at, xytext=shift, textcoords="offset points", fontsize=SMALL, **style)  # type: ignore[arg-type]
-
-
-def _percent(values: pd.Series | Sequence[float]) -> PercentFormatter:
-    """Return a percent format with a decimal only where the range is too narrow for whole ones."""
-    return PercentFormatter(1.0, decimals=1 if float(np.nanmax(values)) < 0.05 else 0)
-
-
-def _whiskers(ax: Axes, table: pd.DataFrame, name: str, heights: npt.ArrayLike, *, colour: str, hollow: bool) -> None:
-    """Draw NAME with NAME_low and NAME_high as horizontal whiskers."""
-    reach = np.abs(table[[f"{name}_low", f"{name}_high"]].to_numpy().T - table[name].to_numpy())
-    face = "white" if hollow else colour
-    ax.errorbar(
-        table[name],
-        heights,
-        xerr=reach,
-        fmt="o",
-        color=colour,
-        mfc=face,
-        markersize=6,
-        capsize=3,
-        linewidth=1.5,
-    )
-
-
-def _rows(ax: Axes, names: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Name the rows of a horizontal chart from top to bottom and return their heights."""
-    heights = np.arange(len(names))[::-1]
-    ax.set_yticks(heights, [fill(name, 38) for name in names], fontsize=NORMAL)
-    ax.set_ylim(-0.6, len(names) - 0.4)
-    ax.grid(visible=False, axis="y")
-    return heights
 
 
 def calibration_plot(table: pd.DataFrame, *, synthetic: bool = False) -> Figure:
     """Draw `metrics.calibration_table`: predicted against observed default rates, with their intervals."""
     subtitle = "Groups of about equal size; bars are 95% intervals. On the line, promise and outcome agree."
-    figure, (ax,) = _figure("Do the probabilities come true?", subtitle, 4.4, synthetic=synthetic)
+    figure, (ax,) = blank("Do the probabilities come true?", subtitle, 4.4, synthetic=synthetic)
     top = 1.05 * float(max(table["high"].max(), table["mean_predicted"].max()))
     ax.plot([0, top], [0, top], color=GREY, linestyle="--", linewidth=1.2, label="perfect calibration")
     reach = np.abs(table[["low", "high"]].to_numpy().T - table["observed"].to_numpy())
@@ -120,16 +59,16 @@ def calibration_plot(table: pd.DataFrame, *, synthetic: bool = False) -> Figure:
         label="groups of clients",
     )
     ax.set(xlim=(0, top), ylim=(0, top))
-    ax.xaxis.set_major_formatter(_percent([top]))
-    ax.yaxis.set_major_formatter(_percent([top]))
-    _label(ax, "predicted probability of default (mean of the group)", "observed default rate")
+    ax.xaxis.set_major_formatter(percent([top]))
+    ax.yaxis.set_major_formatter(percent([top]))
+    name_axes(ax, "predicted probability of default (mean of the group)", "observed default rate")
     ax.legend(fontsize=SMALL, frameon=False, loc="upper left")
     return figure
 
 
 def cost_curve_plot(curve: pd.DataFrame, chosen: float, theoretical: float, *, synthetic: bool = False) -> Figure:
     """Draw `cost.cost_curve` with the threshold in use, the one of theory, and the two trivial policies."""
-    figure, (ax,) = _figure(
+    figure, (ax,) = blank(
         "What each threshold costs",
         "Lower is better. Grey: all clients treated alike.",
         4.2,
@@ -150,8 +89,8 @@ def cost_curve_plot(curve: pd.DataFrame, chosen: float, theoretical: float, *, s
         cost = float(curve["cost"].iloc[row])
         ax.axhline(cost, color=GREY, linestyle=style, linewidth=1.4, label=f"{name}: cost {cost:.3f}")
     ax.set_xlim(0, right)
-    ax.xaxis.set_major_formatter(_percent([right]))
-    _label(ax, "refuse where the probability of default is at least", "cost per applicant")
+    ax.xaxis.set_major_formatter(percent([right]))
+    name_axes(ax, "refuse where the probability of default is at least", "cost per applicant")
     figure.legend(fontsize=SMALL, frameon=False, loc="outside lower center", ncols=2)
     return figure
 
@@ -160,7 +99,7 @@ def confusion_plot(table: pd.DataFrame, *, synthetic: bool = False) -> Figure:
     """Draw `decisions.confusion`: clients and cost in each cell of outcome by decision."""
     n, cost = int(table["n"].sum()), float(table["cost"].sum())
     subtitle = f"{n:,} clients; cost {cost:,.0f} in all, {cost / n:.3f} per applicant. Darker cells cost more."
-    figure, (ax,) = _figure("What became of the decisions", subtitle, 3.2, synthetic=synthetic)
+    figure, (ax,) = blank("What became of the decisions", subtitle, 3.2, synthetic=synthetic)
     outcomes, decisions = table["outcome"].unique(), table["decision"].unique()
     grid = table.pivot_table(index="outcome", columns="decision", values=["n", "cost"])
     shares = grid["cost"].loc[outcomes, decisions].to_numpy() / max(cost, 1e-12)
@@ -188,8 +127,8 @@ def _cost_rows(
     synthetic: bool,
 ) -> Figure:
     """Draw one row per way to decide: cost with its interval; the first row is the one in question."""
-    figure, (ax,) = _figure(*headings, 1.35 + 0.36 * len(table), synthetic=synthetic)
-    heights = _rows(ax, names)
+    figure, (ax,) = blank(*headings, 1.35 + 0.36 * len(table), synthetic=synthetic)
+    heights = lines(ax, names)
     first = np.arange(len(table)) == 0
     for rows, colour, empty in (
         (first & ~hollow, VERMILION, False),
@@ -197,11 +136,11 @@ def _cost_rows(
         (hollow, GREY, True),
     ):
         if rows.any():
-            _whiskers(ax, table[rows], "cost", heights[rows], colour=colour, hollow=empty)
+            whiskers(ax, table[rows], "cost", heights[rows], colour=colour, hollow=empty)
     for height, (cost, right) in zip(heights, table[["cost", "cost_high"]].to_numpy(), strict=True):
-        _note(ax, f"{cost:.3f}", (right, height), (6, 0))
+        write(ax, f"{cost:.3f}", (right, height), (6, 0))
     ax.margins(x=0.12)
-    _label(ax, "cost per applicant (lower is better)")
+    name_axes(ax, "cost per applicant (lower is better)")
     return figure
 
 
@@ -230,15 +169,15 @@ def policies_plot(table: pd.DataFrame, *, synthetic: bool = False) -> Figure:
 def score_plot(table: pd.DataFrame, threshold: float, *, synthetic: bool = False) -> Figure:
     """Draw `metrics.score_table`: where the two outcomes lie on the scale of probabilities."""
     subtitle = "Share of each outcome's clients; the further apart, the better the model tells them."
-    figure, (ax,) = _figure("Probabilities by outcome", subtitle, 3.8, synthetic=synthetic)
+    figure, (ax,) = blank("Probabilities by outcome", subtitle, 3.8, synthetic=synthetic)
     edges = np.append(table["low"], table["high"].iloc[-1])
     ax.stairs(table["repaid"], edges, fill=True, color=SKY, alpha=0.6, label="repaid")
     ax.stairs(table["defaulted"], edges, color=VERMILION, linewidth=1.8, label="defaulted")
     ax.axvline(threshold, color=INK, linestyle="--", linewidth=1.4, label=f"refused from {threshold:.1%}")
     ax.set_xlim(0, edges[-1])
-    ax.xaxis.set_major_formatter(_percent([edges[-1]]))
-    ax.yaxis.set_major_formatter(_percent([table[["repaid", "defaulted"]].to_numpy().max()]))
-    _label(ax, "probability of default", "share of the outcome's clients")
+    ax.xaxis.set_major_formatter(percent([edges[-1]]))
+    ax.yaxis.set_major_formatter(percent([table[["repaid", "defaulted"]].to_numpy().max()]))
+    name_axes(ax, "probability of default", "share of the outcome's clients")
     ax.legend(fontsize=NORMAL, frameon=False, loc="upper right")
     return figure
 
@@ -254,14 +193,14 @@ def book_plot(table: pd.DataFrame, threshold: float, *, synthetic: bool = False)
         From where applicants are declined.
     """
     subtitle = "Share of all applicants scored; those right of the line are not approved."
-    figure, (ax,) = _figure("Probabilities of default in the book", subtitle, 3.6, synthetic=synthetic)
+    figure, (ax,) = blank("Probabilities of default in the book", subtitle, 3.6, synthetic=synthetic)
     shown = table[: int(np.flatnonzero(table["share"] > 0).max(initial=0)) + 2]
     ax.stairs(shown["share"], np.append(shown["low"], shown["high"].iloc[-1]), fill=True, color=BLUE)
     ax.axvline(threshold, color=VERMILION, linestyle="--", linewidth=1.4, label=f"threshold {threshold:.1%}")
     ax.set_xlim(0, max(shown["high"].iloc[-1], min(1.0, 1.1 * threshold)))
-    ax.xaxis.set_major_formatter(_percent([shown["high"].iloc[-1]]))
-    ax.yaxis.set_major_formatter(_percent(shown["share"]))
-    _label(ax, "probability of default", "share of applicants")
+    ax.xaxis.set_major_formatter(percent([shown["high"].iloc[-1]]))
+    ax.yaxis.set_major_formatter(percent(shown["share"]))
+    name_axes(ax, "probability of default", "share of applicants")
     ax.legend(fontsize=NORMAL, frameon=False, loc="upper right")
     return figure
 
@@ -276,7 +215,7 @@ def roc_plot(table: pd.DataFrame, auc: str, *, synthetic: bool = False) -> Figur
     """
     gap = (table["true_positive_rate"] - table["false_positive_rate"]).to_numpy()
     best = table.iloc[int(np.abs(gap).argmax())]
-    figure, (ax,) = _figure("How well the model ranks", f"Area under the curve (AUC) {auc}.", 4.6, synthetic=synthetic)
+    figure, (ax,) = blank("How well the model ranks", f"Area under the curve (AUC) {auc}.", 4.6, synthetic=synthetic)
     ax.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1.2, label="no information")
     ax.plot(table["false_positive_rate"], table["true_positive_rate"], color=BLUE, linewidth=1.8, label="model")
     x, low, high = best["false_positive_rate"], best["false_positive_rate"], best["true_positive_rate"]
@@ -290,7 +229,7 @@ def roc_plot(table: pd.DataFrame, auc: str, *, synthetic: bool = False) -> Figur
     ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
     ax.xaxis.set_major_formatter(PercentFormatter(1.0))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    _label(ax, "good clients refused", "defaults refused")
+    name_axes(ax, "good clients refused", "defaults refused")
     ax.legend(fontsize=SMALL, frameon=False, loc="lower right")
     return figure
 
@@ -305,11 +244,11 @@ def importance_plot(table: pd.DataFrame, top: int = 15, *, synthetic: bool = Fal
     """
     largest = table.nlargest(top, "importance")
     subtitle = f"Mean absolute SHAP value, the {len(largest)} largest of {len(table)} features."
-    figure, (ax,) = _figure("What the model looks at", subtitle, 1.4 + 0.32 * len(largest), synthetic=synthetic)
-    bars = ax.barh(_rows(ax, list(largest["feature"])), largest["importance"], color=BLUE, height=0.65)
+    figure, (ax,) = blank("What the model looks at", subtitle, 1.4 + 0.32 * len(largest), synthetic=synthetic)
+    bars = ax.barh(lines(ax, list(largest["feature"])), largest["importance"], color=BLUE, height=0.65)
     ax.bar_label(bars, fmt="%.3f", padding=3, fontsize=SMALL, color=INK)
     ax.margins(x=0.12)
-    _label(ax, "mean shift of the log-odds of default, up or down")
+    name_axes(ax, "mean shift of the log-odds of default, up or down")
     return figure
 
 
@@ -339,8 +278,8 @@ def beeswarm_plot(
         )
     order = np.argsort(-np.abs(shap_values).mean(axis=0), kind="stable")[:top]
     subtitle = "One point per client; right of 0 raises the risk. Grey: value missing."
-    figure, (ax,) = _figure("How the features move the risk", subtitle, 1.6 + 0.36 * len(order), synthetic=synthetic)
-    for height, column in zip(_rows(ax, [features[i] for i in order]), order, strict=True):
+    figure, (ax,) = blank("How the features move the risk", subtitle, 1.6 + 0.36 * len(order), synthetic=synthetic)
+    for height, column in zip(lines(ax, [features[i] for i in order]), order, strict=True):
         x, colour = shap_values[:, column], pd.Series(feature_values[:, column]).rank(pct=True).to_numpy()
         y = height + 0.33 * _jitter(x)
         known = ~np.isnan(colour)
@@ -351,7 +290,7 @@ def beeswarm_plot(
     bar.ax.set_yticklabels(["low", "high"], fontsize=SMALL)
     bar.set_label("value of the feature", fontsize=SMALL, color=INK)
     bar.outline.set_visible(False)
-    _label(ax, "shift of the log-odds of default")
+    name_axes(ax, "shift of the log-odds of default")
     return figure
 
 
@@ -374,7 +313,7 @@ def halving_plot(table: pd.DataFrame, *, synthetic: bool = False) -> Figure:
     """
     last = table[table["round"] == table["round"].max()]
     winner = last.loc[last["cost"].idxmin()]
-    figure, (ax,) = _figure(
+    figure, (ax,) = blank(
         "The search, round by round",
         f"{table['setting'].nunique()} settings, {len(last)} left in the last round; lower is better.",
         3.8,
@@ -386,7 +325,7 @@ def halving_plot(table: pd.DataFrame, *, synthetic: bool = False) -> Figure:
         if best:
             line.set(color=VERMILION, markersize=6, linewidth=2.2, zorder=3)
     chosen = (float(winner["resource"]), float(winner["cost"]))
-    _note(ax, f"chosen: {chosen[1]:.3f}", chosen, (0, -9), color=VERMILION, ha="right", va="top")
+    write(ax, f"chosen: {chosen[1]:.3f}", chosen, (0, -9), color=VERMILION, ha="right", va="top")
     resources = table.drop_duplicates("round")[["resource", "round"]]
     counts = table.groupby("round")["setting"].nunique()
     ax.set_xscale("log")
@@ -396,7 +335,7 @@ def halving_plot(table: pd.DataFrame, *, synthetic: bool = False) -> Figure:
     )
     ax.minorticks_off()
     ax.margins(y=0.15)
-    _label(ax, "", "cost per applicant (cross-validated)")
+    name_axes(ax, "", "cost per applicant (cross-validated)")
     return figure
 
 
@@ -411,12 +350,12 @@ def stopping_plot(table: pd.DataFrame, trees: int, *, synthetic: bool = False) -
         The number that was chosen.
     """
     subtitle = "Log loss of unseen rows, one line a fold; lower is better."
-    figure, (ax,) = _figure("How many trees help", subtitle, 3.6, synthetic=synthetic)
+    figure, (ax,) = blank("How many trees help", subtitle, 3.6, synthetic=synthetic)
     for _, rows in table.groupby("fold"):
         ax.plot(rows["trees"], rows["log_loss"], color=SKY, linewidth=1.4)
     ax.axvline(trees, color=VERMILION, linestyle="--", linewidth=1.4, label=f"chosen: {trees:,} trees")
     ax.legend(fontsize=NORMAL, frameon=False, loc="upper right")
-    _label(ax, "trees", "log loss")
+    name_axes(ax, "trees", "log loss")
     return figure
 
 
@@ -429,10 +368,8 @@ def group_plot(table: pd.DataFrame, attribute: str, *, synthetic: bool = False) 
         The protected attribute, in words.
     """
     subtitle = "95% intervals. Hollow: too few clients to judge."
-    figure, axes = _figure(
-        f"Decisions by {attribute}", subtitle, 1.6 + 0.4 * len(table), synthetic=synthetic, columns=3
-    )
-    heights = _rows(axes[0], [f"{row.group} ({row.n:,})" for row in table.itertuples()])
+    figure, axes = blank(f"Decisions by {attribute}", subtitle, 1.6 + 0.4 * len(table), synthetic=synthetic, columns=3)
+    heights = lines(axes[0], [f"{row.group} ({row.n:,})" for row in table.itertuples()])
     small = table["small"].to_numpy(dtype=bool)
     for ax, (rate, words, colour) in zip(
         axes,
@@ -445,19 +382,12 @@ def group_plot(table: pd.DataFrame, attribute: str, *, synthetic: bool = False) 
     ):
         for rows in (small, ~small):
             if rows.any():
-                _whiskers(ax, table[rows], rate, heights[rows], colour=colour, hollow=bool(small[rows].all()))
+                whiskers(ax, table[rows], rate, heights[rows], colour=colour, hollow=bool(small[rows].all()))
         for height, value in zip(heights, table[rate], strict=True):
-            _note(ax, f"{value:.1%}", (value, height), (0, 6), ha="center", va="bottom")
+            write(ax, f"{value:.1%}", (value, height), (0, 6), ha="center", va="bottom")
         ax.grid(visible=False, axis="y")
         ax.margins(x=0.15)
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}"))
-        _label(ax, words)
+        name_axes(ax, words)
     return figure
-
-
-def to_png(figure: Figure) -> bytes:
-    """Return the figure as a PNG image, 700 pixels wide."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return buffer.getvalue()
