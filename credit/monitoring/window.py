@@ -141,7 +141,9 @@ def from_ledger(
     aside: Counter[str] = Counter()
     source = f"the {ledger}"
     with step(f"Recalling decisions from {source}") as recalling:
-        parts = list(_recalled(decider, baseline, ledger, _wanted(decider, also), aside, since=since, until=until, last=last))
+        parts = list(
+            _recalled(decider, baseline, ledger, _wanted(decider, also), aside, since=since, until=until, last=last)
+        )
         rows = pd.concat(parts).sort_values("decision_id", ignore_index=True) if parts else pd.DataFrame()
         recalling.rows = len(rows)
     span = f" since {since}" * bool(since) + f" until {until}" * bool(until) + f", the last {last}" * bool(last)
@@ -251,7 +253,9 @@ def _rows(decider: Decider, made: Sequence[Recorded], wanted: Sequence[Feature],
     book, connection = decider.portfolio, ibis.duckdb.connect(autoinstall_known_extensions=False)
     names = {book.main, *features.needed(book, wanted)}
     tables = {name: table for name, table in recall.raw(book, made).items() if name in names}
-    opened = {name: connection.create_table(name, table) for name, table in tables.items()}
+    for name, table in tables.items():
+        connection.con.register(name, table)
+    opened = {name: connection.table(name) for name in tables}
     valid = contract.screen(book, opened)
     aside[INVALID] += int(valid.rejected["row"].nunique())
     found = features.express(book, valid.tables, wanted).to_pandas()
@@ -336,7 +340,11 @@ def _window(
         )
     read = rows[[name for name in rows if not name.startswith(PART) and name not in NOTED]]
     decided = decider.decide_frame(read)
-    usual: dict[str, Any] = {"outcome": np.nan, "threshold": decider.scorer.threshold, "version": decider.identity.version}
+    usual: dict[str, Any] = {
+        "outcome": np.nan,
+        "threshold": decider.scorer.threshold,
+        "version": decider.identity.version,
+    }
     usual |= {"at": None, "decision_id": 0, "decision": decided["decision"].astype(str)}
     scored = pd.DataFrame({"probability": decided["probability_of_default"]})
     for name, value in usual.items():
