@@ -4,6 +4,8 @@
     paid       what the decisions cost: as expected, as promised, as realised
     compared   champion and predecessor on the same matured clients
     judged     all of it as one status: OK, WARN or ALERT, with ranked reasons
+
+The flow makes these pieces side by side; `watch` does it in one call.
 """
 
 from collections.abc import Mapping
@@ -51,7 +53,9 @@ class Piece:
     findings: list[Finding] = field(default_factory=list)
 
 
-def moved(decider: Decider, baseline: Baseline, window: Window, limits: Monitoring, seed: int) -> Piece:
+def moved(
+    decider: Decider, baseline: Baseline, window: Window, limits: Monitoring, seed: int, *, costed: int = COSTED
+) -> Piece:
     """Measure what has shifted, and what the strongest shifts cost.
 
     Parameters
@@ -66,6 +70,8 @@ def moved(decider: Decider, baseline: Baseline, window: Window, limits: Monitori
         Where it warns, and where it alerts.
     seed : int
         Of what is drawn.
+    costed : int
+        Of how many shifted features the cost is worked out.
     """
     with step("Measuring shifts", len(window)) as measuring:
         importance = shift.importance(decider.scorer)
@@ -74,7 +80,7 @@ def moved(decider: Decider, baseline: Baseline, window: Window, limits: Monitori
         parts = shift.mixes(baseline, window, seed=seed)
         found = shift.findings(features, score, parts, limits)
         measuring.note = f"{sum(each.kind == 'feature' for each in found)} features beyond their limit"
-    shifted = [each.subject for each in ranked(found) if each.kind == "feature"][:COSTED]
+    shifted = [each.subject for each in ranked(found) if each.kind == "feature"][:costed]
     with step("Working out what shifts cost"):
         cost = effect.cost_of_drift(decider, baseline, window, shifted, rows=ROWS, seed=seed)
     told = {"score": score, "features": _rows(features), "parts": _rows(parts), "drift": _rows(cost)}
