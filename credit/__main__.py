@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from credit import __version__, console
-from credit.cli import decisions
+from credit.cli import decisions, simulation
 from credit.cli.options import Json, Name, Reason, show
 from credit.errors import ConfigError, CreditError, ModelError
 from credit.portfolio import DEFAULT, available, load
@@ -195,6 +195,7 @@ def rollback(
 
 app.command()(decisions.replay)
 app.command()(decisions.override)
+app.command()(simulation.simulate)
 
 
 @features_app.command("build")

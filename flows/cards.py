@@ -1,4 +1,7 @@
-"""What a card shows: components from tables and figures that `credit` computed; computes nothing itself."""
+"""What a card shows: components from tables and figures that `credit` computed; computes nothing itself.
+
+Figures are imported where they are drawn: the cards of most steps have none.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from metaflow.cards import Image, Markdown, ProgressBar, Table
-
-from credit import plots
-from credit.evaluation.cost import cost_curve
 
 if TYPE_CHECKING:  # a task must not import what it only names
     from credit.features import Feature
@@ -103,6 +103,9 @@ def candidate(
     card: Any, fitted: Fitted, validation: pd.DataFrame, y_prob: Any, dataset: Dataset, book: Portfolio
 ) -> None:
     """Show one candidate's search, stopping, calibration and cost by threshold."""
+    from credit import plots
+    from credit.evaluation.cost import cost_curve
+
     card.clear()
     _title(card, fitted.candidate.label.en, dataset)
     made_up = dataset.synthetic
@@ -131,6 +134,8 @@ def candidate(
 
 def leaderboard(card: Any, choice: Choice, failures: dict[str, str], dataset: Dataset) -> None:
     """Show who won on validation, by how much, and with which threshold."""
+    from credit import plots
+
     _title(card, f"Leaderboard: {choice.winner} wins on validation", dataset)
     board = choice.leaderboard
     picture(card, plots.leaderboard_plot(board.rename(columns={"candidate": "name"}), synthetic=dataset.synthetic))
@@ -181,6 +186,8 @@ def evaluation(card: Any, assessment: Assessment, choice: Choice, dataset: Datas
 
 def figures(assessment: Assessment, choice: Choice, dataset: Dataset, book: Portfolio) -> dict[str, bytes]:
     """Draw the evaluation; pictures by file name."""
+    from credit import plots
+
     made_up, at, theory = dataset.synthetic, choice.threshold, book.costs.threshold
     important = assessment.importance.assign(feature=assessment.importance["label"])
     drawn = {
@@ -212,6 +219,8 @@ def verdict(card: Any, decided: Verdict, version: int | None, dataset: Dataset) 
 
 def scoring(card: Any, outcome: dict[str, Any]) -> None:
     """Show how a book came out: probabilities, decisions, classes of risk, rejected rows."""
+    from credit import plots
+
     card.append(Markdown(f"# Scored: {outcome['title']}"))
     if outcome["synthetic"]:
         card.append(Markdown("**Synthetic**: the model or the rows are made up; no figure here is about real people."))
@@ -266,6 +275,8 @@ def kpis(table: pd.DataFrame) -> pd.DataFrame:
 
 def _swarm(assessment: Assessment, made_up: bool) -> Figure:
     """Draw the SHAP values of some test rows."""
+    from credit import plots
+
     words = assessment.importance.set_index("feature")["label"]
     rows = assessment.shap_rows.apply(pd.to_numeric, errors="coerce")
     names = [words[name] for name in assessment.shap]
@@ -294,6 +305,8 @@ def _title(card: Any, text: str, dataset: Dataset) -> None:
 
 def picture(card: Any, figure: Figure) -> None:
     """Put a figure on a card."""
+    from credit import plots
+
     card.append(Image(plots.to_png(figure)))
 
 

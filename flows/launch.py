@@ -17,6 +17,8 @@ from credit.errors import CreditError
 __all__ = ["fail", "parallel", "plainly", "prepare", "reason", "reporter", "verdict"]
 
 WORKERS = "METAFLOW_RUN_MAX_WORKERS"
+#: The same, as the process that started this one found it right: its tasks and cards need not count the cores again.
+CHECKED = "CREDIT_FLOW_WORKERS"
 #: Names the file through which a task tells the process that started the run why its exit code is to be 1.
 VERDICT = "CREDIT_FLOW_VERDICT"
 
@@ -40,7 +42,10 @@ def prepare() -> None:
     asked = _option("--max-workers")
     if asked is not None and asked > cores.available():
         sys.exit(f"--max-workers {asked}: this machine has {cores.available()} cores; give at most that many.")
-    os.environ[WORKERS] = str(asked or min(int(os.environ.get(WORKERS, cores.available())), cores.available()))
+    if asked is None and os.environ.get(WORKERS, "") == os.environ.get(CHECKED):
+        return
+    found = str(asked or min(int(os.environ.get(WORKERS, cores.available())), cores.available()))
+    os.environ |= {WORKERS: found, CHECKED: found}
 
 
 def parallel(tasks: int) -> int:

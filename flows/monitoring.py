@@ -9,11 +9,16 @@ python flows/monitoring.py run --fail-on alert                  exit code 1 on a
 Exit codes: 0 done; 1 the status is as bad as --fail-on says, or the run failed; the message tells which.
 """
 
+import os
+
 from launch import plainly, prepare, verdict
 from metaflow import FlowSpec, Parameter, card, current, schedule, step
 from orchestration import timetable
 
 from credit.portfolio import DEFAULT  # at module top, so that Metaflow packs `credit` for a cluster
+
+#: A run that a scheduler starts has the parameters' defaults, as they are when the flow is deployed.
+RETRAIN, TRAINING_DATA = os.environ.get("CREDIT_RETRAIN", "never"), os.environ.get("CREDIT_TRAINING_DATA")
 
 
 @schedule(**timetable())  # on Argo Workflows; elsewhere it does nothing
@@ -44,8 +49,8 @@ class MonitoringFlow(FlowSpec):
     budget = Parameter("budget", default=60, type=int, help="Seconds that Evidently's report may take, about.")
     out = Parameter("out", default=None, help="Also write the status to this JSON file.")
     fail_on = Parameter("fail-on", default="never", help="never, warn or alert: when the exit code is 1.")
-    retrain = Parameter("retrain", default="never", help="never or on-alert: start TrainingFlow; the gate decides.")
-    training_data = Parameter("training-data", default=None, help="What to retrain on; needed with --retrain.")
+    retrain = Parameter("retrain", default=RETRAIN, help="never or on-alert: start TrainingFlow; the gate decides.")
+    training_data = Parameter("training-data", default=TRAINING_DATA, help="What to retrain on; with --retrain.")
     rollback = Parameter("rollback", default="propose", help="propose, or on-regression: roll back at once.")
     webhook = Parameter("webhook", default=None, help="An address told of the status; default: CREDIT_WEBHOOK_URL.")
 

@@ -15,8 +15,6 @@ from metaflow import Run, get_namespace, namespace
 from metaflow.exception import MetaflowNotFound
 
 from credit.errors import CreditError
-from credit.governance.registry import Registry
-from credit.governance.verdict import PROMOTED
 
 __all__ = ["TAG", "start"]
 
@@ -47,8 +45,8 @@ def start(data: str | None, portfolio: str, run: str, **options: Any) -> dict[st
     -------
     dict
         ``run``, ``version``, ``verdict`` (the gate's word), ``why`` (in a sentence), ``promoted``, ``champion`` (the
-        version in use now, None if there is none). On Argo ``run`` and ``version`` are None, and ``event`` and
-        ``id`` say what was published.
+        version in use now, None if there is none). On Argo all these are None, as nothing is known yet, and
+        ``event`` and ``id`` say what was published.
 
     Raises
     ------
@@ -56,7 +54,8 @@ def start(data: str | None, portfolio: str, run: str, **options: Any) -> dict[st
         If the training fails, with what went wrong; or the event is not taken.
     """
     if orchestration.on_argo():
-        return {"run": None, "version": None} | orchestration.publish(data, portfolio, run)
+        unknown = dict.fromkeys(("run", "version", "verdict", "why", "promoted", "champion"))
+        return unknown | orchestration.publish(data, portfolio, run)
     given = {"data": data, "portfolio": portfolio, "monitoring": run, **options}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value is not None]
     with tempfile.TemporaryDirectory(prefix="credit-") as folder:
@@ -98,6 +97,9 @@ def _failure(name: str) -> str:
 
 
 def _outcome(name: str) -> dict[str, Any]:
+    from credit.governance.registry import Registry
+    from credit.governance.verdict import PROMOTED
+
     with _everywhere():
         summary = Run(name).data.summary
     verdict, version = summary["verdict"], summary["version"]

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, FastAPI, File, Query, Request, UploadFile
 from fastapi import Path as InPath
 from fastapi.openapi.utils import get_openapi
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from credit.errors import ConfigError, DataError
 from credit.governance.records import Recorded
+from credit.monitoring.archive import Archive
 from credit.portfolio import Language
 from credit.scoring.decider import Decision, Identity
 from gradio_app import schema, wire
@@ -20,7 +21,7 @@ from gradio_app.desk import Case, Desk
 from gradio_app.problems import MEDIA, ProblemError, documented
 from gradio_app.schema import Applicant, Batch, Override
 
-__all__ = ["document", "probes", "router"]
+__all__ = ["document", "probes", "reports", "router"]
 
 CHANNEL = "api"
 #: What any path of the API can answer with.
@@ -55,6 +56,7 @@ By = Annotated[str, Depends(_caller)]
 JSON = [Depends(_json)]
 TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 router = APIRouter(prefix="/api/v1", tags=["decisions"])
+reports = APIRouter(prefix="/api/v1/monitoring", tags=["monitoring"])
 probes = APIRouter(tags=["operation"])
 
 
@@ -157,6 +159,25 @@ def override(number: Number, sent: Override, desk: At, by: By) -> schema.Overrid
     except (ConfigError, DataError) as error:
         raise ProblemError(409, str(error)) from error
     return schema.Overridden(event=event, decision_id=number, to=sent.to, by=by)
+
+
+@reports.get(
+    "/{flow}/{number}/report",
+    response_class=FileResponse,
+    responses=documented(*ANY, 404) | {200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+)
+def report(
+    request: Request,
+    desk: At,
+    flow: Annotated[str, InPath(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100)],
+    number: Annotated[str, InPath(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)],
+) -> FileResponse:
+    """Return the report of a monitoring run, a page whose scripts can reach nothing."""
+    found = Archive(desk.serving.registry.home, desk.book.name).report(f"{flow}/{number}")
+    if found is None:
+        raise ProblemError(404, f"run {flow}/{number}: there is no report of it.")
+    request.state.area = "report"
+    return FileResponse(found, media_type="text/html")
 
 
 @probes.get("/health", responses=documented(421))

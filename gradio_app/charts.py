@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor, log10
 
 import numpy as np
 
 from credit.portfolio import Label
 from credit.scoring.explain import Effect, Explanation
 
-__all__ = ["Bar", "Distribution", "Step", "Waterfall", "distribution", "waterfall"]
+__all__ = ["Bar", "Distribution", "Line", "Point", "Step", "Trend", "Waterfall", "distribution", "trend", "waterfall"]
 
+#: A number, a number with its interval as (estimate, low, high), or nothing.
+Value = float | tuple[float, float, float] | None
 #: Bars of the distribution, about; concepts of the waterfall that stand alone.
 BARS, ALONE = 40, 8
+#: Lines across a trend, about; how far intervals of the same moment stand apart.
+TICKS, APART = 4, 1.6
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,46 @@ class Waterfall:
     explanation: Explanation
     start: float
     end: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a trend, and its interval where it has one."""
+
+    left: float
+    bottom: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series of a trend: its points, and what joins those that follow one another as an SVG path."""
+
+    points: tuple[Point, ...]
+    path: str
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Series over the same moments, in percent of their frame from its lower left corner.
+
+    Parameters
+    ----------
+    lines : dict of str to Line
+        By name.
+    limits : tuple of float
+        How high each limit stands that is within the frame.
+    ticks : tuple of (float, float)
+        Height and value of each line across.
+    lefts : tuple of float
+        Where each moment stands.
+    """
+
+    lines: dict[str, Line]
+    limits: tuple[float, ...]
+    ticks: tuple[tuple[float, float], ...]
+    lefts: tuple[float, ...]
 
 
 def distribution(scores: Sequence[float], threshold: float, probability: float) -> Distribution:
@@ -123,3 +167,57 @@ def waterfall(explanation: Explanation, labels: Mapping[str, tuple[str, Label]])
     whole = Effect("", sum(each.log_odds for each in others), sum(each.probability for each in others))
     rest = step(whole, None, float(ends[len(alone)]), others) if others else None
     return Waterfall(tuple(alone), rest, explanation, place(explanation.base_probability), place(float(ends[-1])))
+
+
+def trend(series: Mapping[str, Sequence[Value]], limits: Sequence[float] = (), *, zero: bool = True) -> Trend:
+    """Lay out series over moments that are equally far apart.
+
+    Parameters
+    ----------
+    series : dict of str to sequence
+        One value a moment: a number, a number with its interval as (estimate, low, high), or None where there is none.
+    limits : sequence of float
+        Drawn where they are not far above all values.
+    zero : bool
+        Whether the frame begins at 0; else a little below the lowest value.
+    """
+    count = max((len(values) for values in series.values()), default=0)
+    lefts = tuple(100 * (at + 0.5) / count for at in range(count))
+    known = [number for values in series.values() for value in values for number in _numbers(value)]
+    highest = max(known, default=1.0)
+    near = [limit for limit in limits if limit <= 3 * highest] or list(limits[:1])
+    low, high, step = _scale(0.0 if zero else min(known, default=0.0), max([highest, *near]))
+
+    def place(number: float) -> float:
+        return 100 * (number - low) / (high - low)
+
+    def line(at: int, values: Sequence[Value]) -> Line:
+        aside = APART * (at - (len(series) - 1) / 2) if any(isinstance(each, tuple) for each in values) else 0.0
+        points = [
+            Point(left + aside, *map(place, _numbers(value))) if value is not None else None
+            for left, value in zip(lefts, values, strict=True)
+        ]
+        drawn = [
+            f"{'L' if at and points[at - 1] else 'M'}{point.left:.2f} {100 - point.bottom:.2f}"
+            for at, point in enumerate(points)
+            if point
+        ]
+        return Line(tuple(point for point in points if point), " ".join(drawn))
+
+    ticks = tuple((place(low + step * at), low + step * at) for at in range(round((high - low) / step) + 1))
+    lines = {name: line(at, values) for at, (name, values) in enumerate(series.items())}
+    return Trend(lines, tuple(map(place, near)), ticks, lefts)
+
+
+def _numbers(value: Value) -> tuple[float, ...]:
+    return () if value is None else value if isinstance(value, tuple) else (value,)
+
+
+def _scale(low: float, high: float) -> tuple[float, float, float]:
+    """Return the ends of an axis and the step between its lines, all of them round numbers."""
+    span = (high - low) or abs(high) or 1.0
+    rough = span / TICKS
+    power = 10.0 ** floor(log10(rough))
+    step = power * next(each for each in (1, 2, 2.5, 5, 10) if each * power >= rough * (1 - 1e-9))
+    start = step * floor(low / step + 1e-9)
+    return start, start + step * max(ceil((high - start) / step - 1e-9), 1), step

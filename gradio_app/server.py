@@ -93,6 +93,7 @@ def create(settings: Settings, desk: Desk | None = None, *, page: bool = True) -
     )
     app.state.desk = desk
     app.include_router(api.router)
+    app.include_router(api.reports)
     app.include_router(api.probes)
     app.openapi = api.document(app, settings.guarded)  # type: ignore[method-assign]
     for kind in (HTTPException, RequestValidationError, CreditError, problems.ProblemError):

@@ -1,5 +1,6 @@
 """The tabs beside the applicant's: a file of applications, the model in use, what was decided; decides nothing."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gradio_app.desk import Desk
 from gradio_app.gallery import gallery
 from gradio_app.officer import QUIET, who
 from gradio_app.texts import say
+from gradio_app.watching import watched
 from gradio_app.wording import Wording, html, text
 
 __all__ = ["batch", "model", "model_html", "monitoring", "monitoring_html"]
@@ -78,19 +80,16 @@ def batch(desk: Desk, wording: Wording, lang: Any) -> None:
 
 def model_html(desk: Desk, lang: Language) -> str:
     """Show the model in use."""
-    try:
-        return gallery(desk.model(), lang)
-    except CreditError as error:
-        return view.faults(desk.book, error, lang)
+    return _told(desk, lang, lambda: gallery(desk.model(), lang))
 
 
 def monitoring_html(desk: Desk, lang: Language) -> str:
-    """Show what was decided on each of the last days."""
-    try:
-        summary = desk.records.summary(DAYS, portfolio=desk.book.name)
-    except CreditError as error:
-        return view.faults(desk.book, error, lang)
-    return view.monitoring(summary, DAYS, lang)
+    """Show what monitoring found, and what was decided on each of the last days."""
+
+    def days() -> str:
+        return view.monitoring(desk.records.summary(DAYS, portfolio=desk.book.name), DAYS, lang)
+
+    return _told(desk, lang, lambda: watched(desk, lang)) + _told(desk, lang, days)
 
 
 def model(desk: Desk) -> Any:
@@ -99,11 +98,19 @@ def model(desk: Desk) -> Any:
 
 
 def monitoring(desk: Desk, wording: Wording, lang: Any) -> Any:
-    """Lay out the tab of what was decided; it is filled when it is opened."""
+    """Lay out the tab of what monitoring found and what was decided; it is filled when it is opened."""
     shown = gr.HTML(**html(), elem_id="monitoring", min_height=160)
     refresh = wording.add(gr.Button, say={"value": text("monitoring.refresh")}, size="sm")
     refresh.click(lambda lang: monitoring_html(desk, lang), lang, shown, api_visibility="private")
     return shown
+
+
+def _told(desk: Desk, lang: Language, part: Callable[[], str]) -> str:
+    """Show a part, or what is wrong with it; the other parts stay."""
+    try:
+        return part()
+    except CreditError as error:
+        return view.faults(desk.book, error, lang)
 
 
 def _histories(lang: Language) -> list[tuple[str, str]]:

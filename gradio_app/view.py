@@ -27,6 +27,7 @@ __all__ = [
     "batch",
     "earlier",
     "faults",
+    "fixed",
     "header",
     "history",
     "labels",
@@ -98,7 +99,7 @@ def render(template: str, lang: Language, **context: Any) -> str:
         "places": _places,
         "number": partial(words.number, lang=lang),
         "signed": lambda value, digits=2: _signed(value, lang, digits),
-        "fixed": partial(_fixed, lang=lang),
+        "fixed": partial(fixed, lang=lang),
         "say": lambda label: spoken(label, lang),
         "lang": lang,
         "past": PAST,
@@ -258,7 +259,7 @@ def spoken(label: Any, lang: Language) -> str:
     return str(label.fr if lang == "fr" else label.en)
 
 
-def _fixed(value: float, lang: Language, digits: int = 2) -> str:
+def fixed(value: float, lang: Language, digits: int = 2) -> str:
     """Write a number with a fixed number of decimals, as columns of numbers need."""
     text = f"{abs(value):.{digits}f}"
     sign = MINUS if value < 0 and float(text) else ""
@@ -266,5 +267,5 @@ def _fixed(value: float, lang: Language, digits: int = 2) -> str:
 
 
 def _signed(value: float, lang: Language, digits: int) -> str:
-    text = _fixed(value, lang, digits)
+    text = fixed(value, lang, digits)
     return text if text[0] == MINUS else f"+{text}"

@@ -14,6 +14,9 @@ from credit import console
 
 console.quiet()
 os.environ.update(MPLBACKEND="Agg", METAFLOW_USER="tests", OMP_WAIT_POLICY="passive")
+os.environ.update(
+    OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"
+)  # workers share the cores; threads would queue for them
 for setting in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "METAFLOW_PROFILE", "CREDIT_HOME"):
     os.environ.pop(setting, None)
 
@@ -34,6 +37,25 @@ BROWSER_OPTIONS = (
 LOCAL = ("about:", "blob:", "data:", "file:", "http://127.0.0.1:", "http://localhost:", "ws://127.0.0.1:")
 #: Metaflow's card template asks for this font and does without it; nothing else is forgiven.
 FORGIVEN = ("https://fonts.googleapis.com/", "https://fonts.gstatic.com/")
+
+
+#: Files that take longest; a worker that began one of them last would be waited for.
+FIRST = (
+    "test_flows.py",
+    "test_flows_history.py",
+    "test_spark.py",
+    "test_scoring_flow.py",
+    "test_page.py",
+    "test_features_build.py",
+    "test_registry_faults.py",
+    "test_contract.py",
+    "test_server_process.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files; pytest-xdist hands them out in this order (--no-loadscope-reorder)."""
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -35,6 +35,7 @@ OPERATIONS = [
     *(("POST", f"/api/v1/{name}") for name in ("score", "explain", "what-if", "batch", "batch/file")),
     ("GET", "/api/v1/decisions/{number}"),
     ("POST", "/api/v1/decisions/{number}/override"),
+    ("GET", "/api/v1/monitoring/{flow}/{number}/report"),
     *(("GET", path) for path in ("/health", "/ready", "/metrics")),
 ]
 LOCAL = {"Host": "127.0.0.1"}

@@ -17,7 +17,7 @@ FLOWS = Path(__file__).resolve().parents[1] / "flows"
 @pytest.fixture
 def launch(monkeypatch: pytest.MonkeyPatch):
     """Load flows/launch.py as a flow does, with an environment that is put back afterwards."""
-    for name in ("METAFLOW_RUN_MAX_WORKERS", "OMP_WAIT_POLICY", "METAFLOW_PYLINT", "USERNAME"):
+    for name in ("METAFLOW_RUN_MAX_WORKERS", "CREDIT_FLOW_WORKERS", "OMP_WAIT_POLICY", "METAFLOW_PYLINT", "USERNAME"):
         monkeypatch.setenv(name, "")  # registers the name, so that what prepare() sets is undone
         monkeypatch.delenv(name)
     monkeypatch.setattr(sys, "argv", ["training.py", "run"])
@@ -43,6 +43,19 @@ def test_a_smaller_number_of_workers_is_kept_and_gets_more_threads(launch, monke
     launch.prepare()
     assert os.environ["METAFLOW_RUN_MAX_WORKERS"] == "2"
     assert cores.share(launch.parallel(6)) == 4
+
+
+def test_only_the_process_that_starts_the_run_counts_the_cores(launch, monkeypatch) -> None:
+    """Counting takes a heavy import, and every task and every card is a process of its own."""
+    monkeypatch.setattr(cores, "available", lambda: 3)
+    launch.prepare()
+    monkeypatch.setattr(cores, "available", lambda: pytest.fail("counted again"))
+    launch.prepare()
+    assert launch.parallel(50) == 3
+    monkeypatch.setattr(cores, "available", lambda: 3)
+    monkeypatch.setenv("METAFLOW_RUN_MAX_WORKERS", "50")  # as a user may set it: not what was found right
+    launch.prepare()
+    assert launch.parallel(50) == 3
 
 
 def test_more_workers_than_cores_are_refused(launch, monkeypatch) -> None:

@@ -2,8 +2,13 @@
 
 import json
 import signal
+import socket
 import threading
 import time
+from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -12,9 +17,9 @@ from serving_util import APPLICANT, RISKY, champion, running, second_champion
 from credit.governance.ledger import Ledger
 from credit.home import Home
 
-#: Seconds that the work takes which is under way when the server is stopped.
-UNDER_WAY = 2.0
 KNOWN = ("anna", "correct-horse-9")
+#: Applicants of the batch that is under way when the server is stopped.
+MANY = 60
 
 
 @pytest.fixture(scope="module")
@@ -47,28 +52,50 @@ def strangers_stay_out(url):
         assert client.post("/gradio_api/queue/join", auth=KNOWN, headers=elsewhere).status_code == 403
 
 
-class Asking(threading.Thread):
+class Asking:
     """Asks again and again, and notes every answer."""
 
     def __init__(self, url):
-        super().__init__()
         self.url, self.done, self.answers = url, threading.Event(), []
-        self.took = 1.0
 
     def run(self):
         with asker(self.url) as client:
             while not self.done.is_set():
-                began = time.monotonic()
                 answer = client.post("/api/v1/score", json={"application": APPLICANT})
-                self.took = time.monotonic() - began
                 self.answers.append((answer.status_code, answer.headers["x-model-version"]))
+
+
+def announced(url, body):
+    """Announce a batch, and return its connection once the server says that it is waiting for the rest."""
+    place = urlsplit(url)
+    connection = socket.create_connection(("127.0.0.1", place.port), timeout=100)
+    known = b64encode(":".join(KNOWN).encode()).decode()
+    head = ["POST /api/v1/batch HTTP/1.1", f"Host: 127.0.0.1:{place.port}", f"Authorization: Basic {known}"]
+    head += ["Content-Type: application/json", f"Content-Length: {len(body)}", "Expect: 100-continue"]
+    connection.sendall("\r\n".join([*head, "", ""]).encode())
+    said = connection.recv(4096)
+    assert said.startswith(b"HTTP/1.1 100"), said
+    return connection
+
+
+def closed(url):
+    """Whether the server takes no more connections."""
+    try:
+        socket.create_connection(("127.0.0.1", urlsplit(url).port), timeout=100).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_a_champion_changed_and_a_stop_under_load(home):
     """Page and API from one process; nobody is refused while the model changes, and nothing is lost at the stop."""
     environ = {"CREDIT_APP_CHAMPION_SECONDS": "0.2", "CREDIT_APP_RATE": "0", "CREDIT_APP_STOP_SECONDS": "100"}
     environ["CREDIT_APP_USERS"] = ":".join(KNOWN)
-    with running(home, "--host", "0.0.0.0", **environ) as server, asker(server.url) as client:
+    with (
+        ThreadPoolExecutor() as beside,  # outermost: what it runs ends with the server, however the test ends
+        running(home, "--host", "0.0.0.0", **environ) as server,
+        asker(server.url) as client,
+    ):
         strangers_stay_out(server.url)
         page = client.get("/")
         assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -76,32 +103,33 @@ def test_a_champion_changed_and_a_stop_under_load(home):
         until(lambda: client.get("/ready").status_code == 200)
 
         asking = Asking(server.url)
-        asking.start()
+        asked = beside.submit(asking.run)
         second_champion(home)
         until(lambda: client.get("/ready").json()["model"]["version"] == 2)
-        until(lambda: asking.answers[-1][1] == "credit-shop/2")
+        until(lambda: asked.done() or asking.answers[-1:] == [(200, "credit-shop/2")])
         asking.done.set()
-        asking.join()
+        asked.result(100)
         assert {status for status, _ in asking.answers} == {200}
         assert [model for _, model in asking.answers] == sorted(model for _, model in asking.answers)
 
-        many = min(1000, max(20, int(UNDER_WAY / asking.took)))
-        batch = {"applicants": [{"application": RISKY | {"client": at}} for at in range(1, many + 1)]}
-        beats, found = [], []
-        listening = threading.Thread(target=listen, args=(server.url, beats))
-        listening.start()
-        until(lambda: beats)
-        deciding = threading.Thread(target=lambda: found.append(client.post("/api/v1/batch", json=batch)))
-        deciding.start()
-        time.sleep(0.3)
-        assert deciding.is_alive(), "the batch must still be under way"
-        server.process.send_signal(signal.SIGTERM)
-        for thread in (listening, deciding):
-            thread.join(100)
-        assert server.process.wait(60) == 0
-        assert found[0].status_code == 200
-        told = found[0].json()
-        assert (told["scored"], told["rejected"]) == (many, 0)
+        beats = []
+        listening = beside.submit(listen, server.url, beats)
+        until(lambda: listening.done() or beats)
+        batch = {"applicants": [{"application": RISKY | {"client": at}} for at in range(1, MANY + 1)]}
+        body = json.dumps(batch).encode()
+        with announced(server.url, body) as connection:
+            server.process.send_signal(signal.SIGTERM)
+            until(lambda: closed(server.url))
+            listening.result(100)
+            assert beats[-1] == "end"
+            assert server.process.poll() is None, "the batch must still be under way"
+            connection.sendall(body)
+            answer = HTTPResponse(connection)
+            answer.begin()
+            told = json.loads(answer.read())
+        assert server.process.wait(100) == 0
+        assert answer.status == 200
+        assert (told["scored"], told["rejected"]) == (MANY, 0)
         kept = {event.id for event in Ledger(home.ledger_url).events("decision")}
         assert {item["decision"]["decision_id"] for item in told["items"]} <= kept
         assert {event.actor for event in Ledger(home.ledger_url).events("decision")} == {"anna"}

@@ -22,6 +22,7 @@ from credit.governance.registry import Registry
 from credit.governance.serving import open_version
 from credit.governance.verdict import Outcome
 from credit.home import Home
+from credit.monitoring.findings import KINDS
 from credit.scoring.explain import Effect, Explanation
 from credit.scoring.whatif import Proposal, WhatIf
 from gradio_app import charts, form, view
@@ -374,6 +375,14 @@ BUILT = {
     "batch": {"history_none", "history_known", "results", "rejects", "row", "field", "message"},
     "model": {*GALLERY.values(), *(f"outcome_{each.replace(' ', '_')}" for each in get_args(Outcome))},
     "monitoring": set(),
+    "watching": {
+        *("OK", "WARN", "ALERT", "means_OK", "means_WARN", "means_ALERT"),
+        *(f"{part}_{kind}" for kind in KINDS for part in ("kind", "says")),
+        *(name for key in texts() if (name := key.partition(".")[2]).startswith(("about_", "trend_", "line_"))),
+        *("figure", "now", "before", "feature", "index", "chance", "weight", "missing", "unseen", "cost_of_drift"),
+        *("part", "level", "applicants", "share", "approval", "cost", "period", "known", "expected", "realised"),
+        *("window", "status", "watched", "ran", "report"),
+    },
 }
 
 

@@ -14,6 +14,7 @@ from credit.governance.assessment import Assessment
 from credit.governance.release import Candidate, Data
 from credit.home import Home
 from credit.portfolio import Portfolio
+from credit.scoring.baseline import Baseline
 from credit.scoring.decider import BOOK
 from credit.scoring.reference import Reference
 from credit.scoring.scorer import Scorer
@@ -36,6 +37,7 @@ def keep(
     home: Home,
     run: str,
     figures: Mapping[str, bytes] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Path:
     """Write everything that registration needs into the workspace, before any server is spoken to.
 
@@ -51,6 +53,8 @@ def keep(
         Which run of which flow; names the folder.
     figures : mapping of str to bytes, optional
         Pictures by file name, to be registered with the model.
+    tags : mapping of str to str, optional
+        What else the version is to be tagged with.
 
     Returns
     -------
@@ -64,6 +68,7 @@ def keep(
         (bundle / BOOK).write_text(book.text, encoding="utf-8")
         defined = definitions(book, dataset.tables)
         Reference.make(scorer, defined, dataset.load("validation"), dataset.synthetic).save(bundle)
+        Baseline.make(scorer, book, dataset).save(bundle)
         decided = scorer.decide(test)
         truth = pd.DataFrame({"y_true": test[book.target], "y_prob": decided["probability_of_default"]})
         truth["decision"] = decided["decision"]
@@ -73,13 +78,13 @@ def keep(
             portfolio=book.name,
             data=Data(dataset.source, dataset.fingerprint, dataset.rows, dataset.folds["test"]),
             truth=truth,
-            groups=dataset.groups(test[book.key], book.key),
+            groups=dataset.groups(test[book.key], book.groups),
             auc_gap=assessment.auc_gap,
             sample=test[names].head(SAMPLE),
             predictions=decided.head(SAMPLE),
             params=_params(scorer, choice, book),
             metrics=_metrics(assessment, choice),
-            tags={"metaflow_run": run, "synthetic": str(dataset.synthetic).lower()},
+            tags={"metaflow_run": run, "synthetic": str(dataset.synthetic).lower(), **(tags or {})},
             candidates=[_candidate(name, each, choice) for name, each in fitted.items()],
             artifacts={**_tables(assessment, choice), **(figures or {})},
         )

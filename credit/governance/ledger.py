@@ -28,6 +28,8 @@ erasure            the events whose personal part was erased, why   -
 import getpass
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -40,9 +42,11 @@ from credit.governance.entries import GENESIS, SEAL, Entries, Event
 from credit.governance.sealing import Personal, Sealed, canonical, seal
 from credit.governance.store import EVENTS, LINKS, PERSONAL, Store
 
-__all__ = ["Draft", "Event", "Ledger", "Writer", "actor", "draft"]
+__all__ = ["Draft", "Event", "Ledger", "Writer", "actor", "dated", "draft"]
 
 T = TypeVar("T")
+#: The moment that `dated` holds still; None where the machine's clock runs.
+_MOMENT: ContextVar[datetime | None] = ContextVar("moment", default=None)
 CHUNK = 1000
 NAME = 255  # characters of who acts
 
@@ -173,7 +177,7 @@ class Writer(Entries):
         last = next(self._rows(sa.select(EVENTS.c.id, EVENTS.c.hash).order_by(EVENTS.c.id.desc()).limit(1)), None)
         previous = last.hash if last else GENESIS
         common = {
-            "at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "at": (_MOMENT.get() or datetime.now(UTC)).isoformat(timespec="microseconds"),
             "kind": kind,
             "actor": _name(by or actor()),
         }
@@ -208,6 +212,29 @@ class Writer(Entries):
 
     def _rows(self, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
         return iter(self._connection.execute(query))
+
+
+@contextmanager
+def dated(moment: datetime) -> Iterator[None]:
+    """Let every event that is written within the block, to any ledger, bear this moment: for what is simulated.
+
+    Parameters
+    ----------
+    moment : datetime
+        With its time zone, and not to come.
+
+    Raises
+    ------
+    ValueError
+        If it is without a time zone, or lies in the future.
+    """
+    if moment.tzinfo is None or moment > datetime.now(UTC):
+        raise ValueError(f"moment: must have a time zone and lie in the past, is {moment}.")
+    token = _MOMENT.set(moment.astimezone(UTC))
+    try:
+        yield
+    finally:
+        _MOMENT.reset(token)
 
 
 def actor() -> str:

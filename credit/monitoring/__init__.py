@@ -1,0 +1,1 @@
+"""A model in use: what moved, what it costs, and what calls for attention; trains nothing and promotes nothing."""
