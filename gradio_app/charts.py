@@ -186,7 +186,7 @@ def trend(series: Mapping[str, Sequence[Value]], limits: Sequence[float] = (), *
     known = [number for values in series.values() for value in values for number in _numbers(value)]
     highest = max(known, default=1.0)
     near = [limit for limit in limits if limit <= 3 * highest] or list(limits[:1])
-    low, high, step = _scale(0.0 if zero else min(known, default=0.0), max([highest, *near]))
+    low, high, step = _scale(0.0 if zero else min([*known, *near], default=0.0), max([highest, *near]))
 
     def place(number: float) -> float:
         return 100 * (number - low) / (high - low)

@@ -34,13 +34,9 @@ def baseline(scorer: Scorer, rows: pd.DataFrame, y_true: Any = 0, parts: tuple[s
     p = np.where(held, scorer.predict(rows), np.nan)
     fold = np.where(held, "validation", "train")
     sample = rows[[*inputs, *parts]].assign(**{SCORE: p, FOLD: fold, OUTCOME: y_true}).reset_index(drop=True)
-    bins = {
-        name: Bins.fit(sample.loc[held, name] if name == SCORE else sample[name]) for name in (*inputs, *parts, SCORE)
-    }
-    counts = {
-        name: tuple(map(int, made.counts(sample.loc[held, name] if name == SCORE else sample[name])))
-        for name, made in bins.items()
-    }
+    columns = {name: sample.loc[held, name] if name == SCORE else sample[name] for name in (*inputs, *parts, SCORE)}
+    bins = {name: Bins.fit(column) for name, column in columns.items()}
+    counts = {name: tuple(map(int, bins[name].counts(column))) for name, column in columns.items()}
     return Baseline(True, inputs, parts, bins, counts, sample, "salt", np.empty(0, np.uint64))
 
 

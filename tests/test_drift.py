@@ -1,4 +1,4 @@
-"""Evidently's report: its figures against our own arithmetic, what it is spared, and that it reaches nothing outside."""
+"""Evidently's report: its figures against our own arithmetic, what it is spared, and that it reaches nobody."""
 
 import json
 import os
@@ -147,7 +147,7 @@ def test_without_both_outcomes_there_is_no_quality(tmp_path, outcome, why):
 def test_what_the_time_does_not_allow_for_is_left_out_the_least_important_first(tmp_path):
     told = report(baseline(), window(), INPUTS, SHOP, tmp_path, budget=0.001)
     assert told["columns"] == ["kind"]
-    late = {name: "beyond the 0.001 s that the report may take" for name in INPUTS[1:]}
+    late = dict.fromkeys(INPUTS[1:], "beyond the 0.001 s that the report may take")
     assert told["left_out"] == late | {"classification quality": "no outcome is known yet in the window"}
 
 

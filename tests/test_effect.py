@@ -1,8 +1,8 @@
-"""What a shift costs: against closed forms of a linear model, against the rows before they were shifted, and by laws."""
+"""What a shift costs: against closed forms of a linear model, against the rows before the shift, and by laws."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
-import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,24 +46,56 @@ def single(model, known, rows: pd.DataFrame, name: str, **options) -> SimpleName
 
 # Closed forms
 
-SLOPE, MIDDLE = 0.9, -2.2
+SLOPE, OTHER, MIDDLE, BLANK = 0.9, 0.5, -2.2, " "
+#: One tree whose two leaves hold the same linear function of both columns.
+LINEAR = f"""tree
+version=v4
+num_class=1
+num_tree_per_iteration=1
+label_index=0
+max_feature_idx=1
+objective=regression
+feature_names=x z
+feature_infos=[-9:9] [-9:9]
+
+Tree=0
+num_leaves=2
+num_cat=0
+split_feature=0
+split_gain=1
+threshold=0
+decision_type=2
+left_child=-1
+right_child=-2
+leaf_value={MIDDLE} {MIDDLE}
+leaf_weight=1 1
+leaf_count=1 1
+internal_value=0
+internal_weight=2
+internal_count=2
+is_linear=1
+leaf_const={MIDDLE} {MIDDLE}
+num_features=2 2
+leaf_features=0 1  0 1{BLANK}
+leaf_coeff={SLOPE} {OTHER}  {SLOPE} {OTHER}{BLANK}
+shrinkage=1
+
+
+end of trees
+"""
 
 
 def linear(threshold: float, costs: Costs) -> SimpleNamespace:
-    """A model that says expit(MIDDLE + SLOPE x + 0.5 z), by trees whose leaves are linear."""
-    grid = np.random.default_rng(0).normal(0, 3, (2000, 2))
-    data = lgb.Dataset(grid, MIDDLE + grid @ [SLOPE, 0.5])
-    settings = {"linear_tree": True, "num_leaves": 2, "learning_rate": 1.0, "linear_lambda": 0.0, "verbose": -1}
-    text = lgb.train(settings | {"objective": "regression", "boost_from_average": False}, data, 1).model_to_string()
-    scorer = Scorer((Input("x", "1"), Input("z", "2")), text, Calibration(), threshold, costs, {})
+    """A model that says expit(MIDDLE + SLOPE x + OTHER z)."""
+    scorer = Scorer((Input("x", "1"), Input("z", "2")), LINEAR, Calibration(), threshold, costs, {})
     rows = pd.DataFrame(np.random.default_rng(1).normal(0, 2, (50, 2)), columns=["x", "z"])
-    assert scorer.predict(rows) == pytest.approx(expit(MIDDLE + rows.to_numpy() @ [SLOPE, 0.5]), abs=1e-5)
+    assert scorer.predict(rows) == pytest.approx(expit(MIDDLE + rows.to_numpy() @ [SLOPE, OTHER]))
     return SimpleNamespace(scorer=scorer)
 
 
 def integrated(mean: float, deviation: float, threshold: float, costs: Costs) -> float:
-    """The expected cost where MIDDLE + SLOPE x + 0.5 z is normal, x and z being independent."""
-    centre, spread = MIDDLE + SLOPE * mean, np.hypot(SLOPE * deviation, 0.5)
+    """The expected cost where MIDDLE + SLOPE x + OTHER z is normal, x and z being independent."""
+    centre, spread = MIDDLE + SLOPE * mean, np.hypot(SLOPE * deviation, OTHER)
 
     def paid(raw: float) -> float:
         p = expit(raw)
@@ -72,7 +104,7 @@ def integrated(mean: float, deviation: float, threshold: float, costs: Costs) ->
 
     cut = float(np.log(threshold / (1 - threshold))) if threshold < 1 else centre
     points = [centre - 10 * spread, min(max(cut, centre - 9 * spread), centre + 9 * spread), centre + 10 * spread]
-    return sum(quad(paid, low, high, limit=200)[0] for low, high in zip(points, points[1:], strict=False))
+    return sum(quad(paid, low, high, limit=200)[0] for low, high in pairwise(points))
 
 
 @pytest.mark.parametrize(
@@ -99,12 +131,12 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(mean):
     rng, made = np.random.default_rng(3), linear(1 / 11, Costs())
     truth = integrated(mean, 1, 1 / 11, Costs()) - integrated(0, 1, 1 / 11, Costs())
     held = 0
-    for seed in range(120):
+    for seed in range(80):
         before = pd.DataFrame(rng.normal(size=(800, 2)), columns=["x", "z"])
         now = pd.DataFrame(rng.normal([mean, 0], 1, size=(600, 2)), columns=["x", "z"])
         found = single(made, baseline(made.scorer, before), now, "x", seed=seed)
         held += found.low <= truth <= found.high
-    assert 106 <= held <= 120  # 114 are expected; fewer than 106 in 1 of 1,000 such tests
+    assert held >= 69  # 76 are expected; fewer than 69 in 1 of 1,000 such tests
 
 
 # Against the rows before they were shifted
@@ -125,7 +157,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(mean):
     ],
 )
 def test_the_cost_is_what_the_shift_has_added(model, known, name, shifted):
-    """The features of these rows do not depend on each other: undone, the shift leaves the costs of the rows as drawn."""
+    """No feature of these rows depends on another: undone, the shift leaves the costs of the rows as drawn."""
     rows = sales(4000, 8)
     now = rows.assign(**{name: shifted(rows)})
     found = single(model, known, now, name)

@@ -20,9 +20,9 @@ def uniform(rows: int, columns: int, bins: int, seed: int = 0):
 @pytest.mark.parametrize(("columns", "bins"), [(1, 2), (1, 10), (8, 10)])
 def test_independent_columns_have_a_closed_form(columns, bins):
     """(1/n + 1/m) times the quantile of chi-squared that the largest of k independent ones exceeds with 1 - level."""
-    codes, sizes = uniform(8000, columns, bins, seed=5)
-    found = floors(codes, sizes, 400, 8000, draws=2000, level=0.95, seed=1)
-    expected = (1 / 400 + 1 / 8000) * chi2.ppf(0.95 ** (1 / columns), bins - 1)
+    codes, sizes = uniform(8000, columns, bins)
+    found = floors(codes, sizes, 4000, 8000, draws=2000, seed=1)
+    expected = (1 / 4000 + 1 / 8000) * chi2.ppf(0.99 ** (1 / columns), bins - 1)
     assert found == pytest.approx(np.full(columns, expected), rel=0.12)
 
 

@@ -24,9 +24,8 @@ def scored(rows: pd.DataFrame) -> np.ndarray:
 def baseline(changes: dict[str, Any] | None = None, rows: int = 400, synthetic: bool = False) -> Baseline:
     """Validation rows of the shop, some columns replaced."""
     made = sales(rows, 5)
-    sample = made[list(INPUTS)].assign(
-        **{SCORE: scored(made), FOLD: "validation", OUTCOME: made["unpaid"].astype("int8")}, **(changes or {})
-    )
+    known = {SCORE: scored(made), FOLD: "validation", OUTCOME: made["unpaid"].astype("int8")}
+    sample = made[list(INPUTS)].assign(**known | (changes or {}))
     levels = {name: Bins.fit(made[name] if name != SCORE else sample[name]) for name in (*INPUTS, SCORE)}
     counts = {name: (1,) * each.size for name, each in levels.items()}
     return Baseline(synthetic, INPUTS, (), levels, counts, sample, "salt", np.array([], dtype=np.uint64))
@@ -40,7 +39,7 @@ def window(
     probability = (changes or {}).get("probability", scored(made))
     features = made[list(INPUTS)].assign(**{name: of for name, of in (changes or {}).items() if name != "probability"})
     decided = np.where(np.broadcast_to(probability, rows) >= 0.2, "decline", "approve")
-    seen = {"nobody": False, "approved": decided == "approve", "everybody": True}[known]
+    seen = {"nobody": decided == "", "approved": decided == "approve", "everybody": decided != ""}[known]
     table = pd.DataFrame({"probability": probability, "decision": decided, "outcome": made["unpaid"].astype(float)})
     table["outcome"] = table["outcome"].where(seen)
     table = table.assign(threshold=0.2, version=1, at=None, decision_id=0)

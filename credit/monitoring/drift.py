@@ -106,8 +106,8 @@ def report(
         told = "; ".join(f"{name}: {why}" for name, why in sides.left_out.items())
         raise DataError(f"{window.source}: no column can be compared ({told}); take another window.")
     with _quiet():
-        _afford(sides, budget, began)
-        run = _drift(sides, portfolio, _when(window))
+        _afford(sides, portfolio, budget, began)
+        run = _drift(sides, list(sides.kinds), portfolio, _when(window))
         quality = _quality(baseline, window, sides, rows, seed)
         told = _joined(run, quality) if quality else run
         page = told.get_html_str(as_iframe=False)
@@ -142,9 +142,9 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _drift(sides: Sides, portfolio: Portfolio, when: datetime) -> Snapshot:
-    """Compare the two sides."""
-    columns = [sides.words[name] for name in sides.kinds]
+def _drift(sides: Sides, names: Sequence[str], portfolio: Portfolio, when: datetime) -> Snapshot:
+    """Compare the two sides in some columns."""
+    columns = [sides.words[name] for name in names]
     score = [sides.words[name] for name in sides.of("score")]
     drift = DataDriftPreset(
         columns=columns,
@@ -176,16 +176,14 @@ def _outcomes(frame: pd.DataFrame) -> Dataset:
     return Dataset.from_pandas(frame, data_definition=kinds)
 
 
-def _afford(sides: Sides, budget: float, began: float) -> None:
+def _afford(sides: Sides, portfolio: Portfolio, budget: float, began: float) -> None:
     """Leave out the columns that the time does not allow for, after having tried what one takes."""
     names = sides.of("number", "category")
-    tried = [sides.words[name] for name in names[:TRIED]]
     if len(names) <= TRIED:
         return
     start = time.perf_counter()
-    before, now = (_rows(sides, frame) for frame in (sides.before, sides.now))
-    Report([DataDriftPreset(columns=tried), DataSummaryPreset(columns=tried)]).run(now, before)
-    each = (time.perf_counter() - start) / len(tried)
+    _drift(sides, names[:TRIED], portfolio, datetime.now(UTC))
+    each = (time.perf_counter() - start) / TRIED
     most = max(int((budget - (time.perf_counter() - began)) / each), 1)
     for name in names[most:]:
         del sides.kinds[name]

@@ -1,32 +1,38 @@
 """Whether a champion costs more than its predecessor on the same matured clients; moves no model.
 
 Outcomes are there for clients who got a loan, and who got one was decided by one of the two models: where one of them
-declines and the other approves, outcomes are missing or not according to whose turn it was.  So two comparisons are
-made.  The first is on the clients with an outcome.  The second adds those without one whom the two models treat
-differently, with the champion's own probability in the place of the outcome.  That takes the champion at its word: a
-client it declines would default as often as it says.  A rollback is proposed only where the champion is worse in both.
+declines and the other approves, outcomes are missing or not according to whose turn it was.  So the difference is
+measured three times: *known*, on the clients with an outcome; *filled*, with those without one whom the two treat
+differently, as if they defaulted as often as the champion says, which favours it; and *modelled*, as if they defaulted
+as often as the known outcomes say of clients with these two probabilities.  Given both, who has an outcome no longer
+depends on what it is, as long as the two models decided and not what an officer knew besides.  A rollback is proposed
+where the champion is worse on the known clients and as modelled.
 """
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit, logit
 
 from credit.evaluation.checks import Booleans, Floats
 from credit.evaluation.decisions import decide
 from credit.evaluation.intervals import LEVEL, Interval, compare, normal_quantile
+from credit.evaluation.metrics import MARGIN
 from credit.monitoring.expectation import stakes
 from credit.monitoring.findings import Finding
 from credit.monitoring.window import Window
 from credit.portfolio import Costs
+from credit.scoring.baseline import SCORE
 from credit.scoring.decider import Decider
 
 __all__ = ["LEAST", "Regression", "compare_versions", "findings"]
 
 #: Fewest clients with an outcome, and fewest of them whom the two models treat differently.
 LEAST = (300, 30)
+#: The champion's word: its log-odds as they are, and nothing of the other's.
+WORD = np.array([0.0, 1.0, 0.0])
 
 
 @dataclass(frozen=True)
@@ -46,14 +52,17 @@ class Regression:
     filled : Interval or None
         The difference over these and the clients without whom the two treat differently, as if they defaulted as often
         as the champion says (normal; chance in their outcomes included).
+    modelled : Interval or None
+        The same, as if they defaulted as often as the known outcomes say of clients with these two probabilities
+        (normal; what the outcomes leave open included).
     filled_in : int
         How many those are.
     limit : float
         Where a difference begins to count.
     worse : bool
-        Whether the first comparison is surely above 0 and beyond the limit.
+        Whether the difference is surely above 0 and beyond the limit on the known clients.
     proposed : bool
-        Whether both are.
+        Whether it is so as modelled too.
     why : str
         The result in words, for people and the ledger.
     """
@@ -65,6 +74,7 @@ class Regression:
     cells: tuple[dict[str, Any], ...]
     known: Interval | None
     filled: Interval | None
+    modelled: Interval | None
     filled_in: int
     limit: float
     worse: bool
@@ -123,36 +133,40 @@ def compare_versions(
         said = f"{int(known.sum()):,} clients have an outcome, {least[0]:,} are needed"
     if said:
         return _silent(pair, window, known, (), limit, said)
-    own, other = _decisions(champion, predecessor, window, frame, threads)
+    own, other = _told(champion, window), predecessor.scorer.decide(frame, threads=threads)
     cells = _cells(own, other, window.scored["outcome"], known)
-    apart = own != other
-    if (known & apart).sum() < least[1]:
-        said = (
-            f"they treat {int((known & apart).sum()):,} of the clients with an outcome differently, {least[1]:,} are "
-            "needed"
-        )
+    apart = int((known & _apart(own, other)).sum())
+    if apart < least[1]:
+        said = f"they treat {apart:,} of the clients with an outcome differently, {least[1]:,} are needed"
         return _silent(pair, window, known, cells, limit, said)
     return _judged(pair, window, own, other, cells, costs, limit)
 
 
-def _decisions(
-    champion: Decider, predecessor: Decider, window: Window, frame: pd.DataFrame, threads: int
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def _told(champion: Decider, window: Window) -> pd.DataFrame:
+    """Return what the champion says of the window, as `Scorer.decide` would."""
     p = window.scored["probability"].to_numpy(np.float64)
-    own = decide(p, champion.scorer.costs, champion.scorer.threshold)
-    return own, predecessor.scorer.decide(frame, threads=threads)["decision"].to_numpy(str)
+    decision = decide(p, champion.scorer.costs, champion.scorer.threshold)
+    return pd.DataFrame({SCORE: p, "decision": decision})
 
 
-def _cells(
-    own: npt.NDArray[Any], other: npt.NDArray[Any], outcome: pd.Series, known: Booleans
-) -> tuple[dict[str, Any], ...]:
+def _apart(own: pd.DataFrame, other: pd.DataFrame) -> Booleans:
+    return np.asarray(own["decision"].to_numpy(str) != other["decision"].to_numpy(str))
+
+
+def _cells(own: pd.DataFrame, other: pd.DataFrame, outcome: pd.Series, known: Booleans) -> tuple[dict[str, Any], ...]:
     """Count the clients whom the two treat differently."""
     table = pd.DataFrame(
-        {"champion": own, "predecessor": other, "clients": 1, "matured": known, "defaults": outcome.to_numpy() == 1}
+        {
+            "champion": own["decision"].to_numpy(str),
+            "predecessor": other["decision"].to_numpy(str),
+            "clients": 1,
+            "matured": known.astype(int),
+            "defaults": (outcome.to_numpy() == 1).astype(int),
+        }
     )
-    counts = table[own != other].groupby(["champion", "predecessor"]).sum().reset_index()
+    counts = table[_apart(own, other)].groupby(["champion", "predecessor"]).sum().reset_index()
     return tuple(
-        {name: value if isinstance(value, str) else int(value) for name, value in row.items()}
+        {str(name): value if isinstance(value, str) else int(value) for name, value in row.items()}
         for row in counts.to_dict("records")
     )
 
@@ -160,50 +174,87 @@ def _cells(
 def _judged(
     pair: tuple[int, int],
     window: Window,
-    own: npt.NDArray[Any],
-    other: npt.NDArray[Any],
+    own: pd.DataFrame,
+    other: pd.DataFrame,
     cells: tuple[dict[str, Any], ...],
     costs: Costs,
     limit: float,
 ) -> Regression:
-    scored, apart = window.scored, own != other
-    y = scored["outcome"].to_numpy(np.float64)
-    known = ~np.isnan(y)
-    (bad, good), (bad_other, good_other) = stakes(own, costs), stakes(other, costs)
-    a, b = (np.where(y == 1, *each)[known] for each in ((bad, good), (bad_other, good_other)))
-    first = compare(a, b).difference
+    y = window.scored["outcome"].to_numpy(np.float64)
+    known, apart = ~np.isnan(y), _apart(own, other)
+    (bad, good), (bad_other, good_other) = (stakes(each["decision"], costs) for each in (own, other))
+    first = compare(np.where(y == 1, bad, good)[known], np.where(y == 1, bad_other, good_other)[known]).difference
     rows = known | apart
-    risk = np.where(known, y, scored["probability"].to_numpy(np.float64))[rows]
-    stake, base = (bad - bad_other - good + good_other)[rows], (good - good_other)[rows]
-    second = _mean(base + risk * stake, risk * (1 - risk) * stake**2)
-    worse, also = (_beyond(each, limit) for each in (first, second))
-    filled_in = int((apart & ~known).sum())
-    why = _said(pair, first, second, filled_in, limit, int(known.sum()))
-    counts = (len(window), int(known.sum()))
-    return Regression(*pair, *counts, cells, first, second, filled_in, limit, worse, worse and also, why)
+    stake, base, missing = (bad - bad_other - good + good_other)[rows], (good - good_other)[rows], ~known[rows]
+    X = np.column_stack([np.ones(len(y)), *(_logit(each) for each in (own, other))])
+    X[:, 2] -= X[:, 1]
+    learnt, covariance = _learn(X[known], y[known] == 1)
+
+    def replaced(coefficients: Floats, spread: Floats) -> Interval:
+        p = expit(X[rows] @ coefficients)
+        risk = np.where(missing, p, y[rows])
+        tilt = (missing * p * (1 - p) * stake) @ X[rows] / rows.sum()
+        return _around(base + risk * stake, risk * (1 - risk) * stake**2, float(tilt @ spread @ tilt))
+
+    word, learnt = replaced(WORD, np.zeros((3, 3))), replaced(*_learn(X[known], y[known] == 1))
+    worse, also = _beyond(first, limit), _beyond(learnt, limit)
+    filled_in, matured = int(missing.sum()), int(known.sum())
+    why = _said(pair, (first, learnt, word), filled_in, limit, matured)
+    return Regression(
+        *pair, len(window), matured, cells, first, word, learnt, filled_in, limit, worse, worse and also, why
+    )
 
 
-def _mean(values: Floats, luck: Floats) -> Interval:
-    """Return the normal interval of a mean, where values are known but for a variance of their own."""
-    half = normal_quantile(LEVEL) * ((values.var() + luck.mean()) / values.size) ** 0.5
+def _logit(told: pd.DataFrame) -> Floats:
+    return np.asarray(logit(np.clip(told[SCORE].to_numpy(np.float64), MARGIN, 1 - MARGIN)))
+
+
+def _learn(X: Floats, defaults: Booleans) -> tuple[Floats, Floats]:
+    """Return the coefficients that the outcomes speak for and their covariance, starting from the champion's word.
+
+    The columns of X are 1, the champion's log-odds, and those of the other minus those; each coefficient has a normal
+    prior around `WORD` with a standard deviation of 1, so that there is always one answer (Newton's method, Laplace's
+    approximation).
+    """
+
+    def loss(beta: Floats) -> float:
+        misfit = np.logaddexp(0, np.where(defaults, -1, 1) * (X @ beta)).sum()
+        return float(misfit + ((beta - WORD) ** 2).sum() / 2)
+
+    beta, step = WORD, np.ones(3)
+    while np.abs(step).max() > 1e-9:
+        p = expit(X @ beta)
+        information = X.T @ (X * (p * (1 - p))[:, None]) + np.eye(3)
+        step = np.linalg.solve(information, X.T @ (defaults - p) - (beta - WORD))
+        while loss(beta + step) > loss(beta) + 1e-9:
+            step = step / 2
+        beta = beta + step
+    return beta, np.linalg.inv(information)
+
+
+def _around(values: Floats, luck: Floats, model: float) -> Interval:
+    """Return the normal interval of a mean of values that have a variance of their own, and share that of a model."""
+    half = normal_quantile(LEVEL) * ((values.var() + luck.mean()) / values.size + model) ** 0.5
     return Interval(float(values.mean()), float(values.mean() - half), float(values.mean() + half))
 
 
-def _said(pair: tuple[int, int], first: Interval, second: Interval, filled_in: int, limit: float, matured: int) -> str:
-    worse, also = (_beyond(each, limit) for each in (first, second))
+def _said(
+    pair: tuple[int, int], figures: tuple[Interval, Interval, Interval], filled_in: int, limit: float, matured: int
+) -> str:
+    first, learnt, word = figures
     said = (
         f"On {matured:,} clients with an outcome, version {pair[0]} costs {first:+.4f} per client against version "
-        f"{pair[1]}; with the {filled_in:,} without one whom they treat differently, taken at version {pair[0]}'s "
-        f"word, {second:+.4f}. "
+        f"{pair[1]}. With the {filled_in:,} without one whom they treat differently it is {learnt:+.4f} by what the "
+        f"outcomes say of such clients, and {word:+.4f} at version {pair[0]}'s own word. "
     )
-    if worse and also:
-        return f"{said}Both are surely above 0 and beyond the limit of {limit:g}: go back to version {pair[1]}."
-    if worse:
+    if not _beyond(first, limit):
+        return f"{said}The first is not surely above 0 and beyond the limit of {limit:g}: no rollback is proposed."
+    if not _beyond(learnt, limit):
         return (
             f"{said}Only the first is surely above 0 and beyond the limit of {limit:g}: who has an outcome may be the "
             "cause, so no rollback is proposed."
         )
-    return f"{said}The first is not surely above 0 and beyond the limit of {limit:g}: no rollback is proposed."
+    return f"{said}The first two are surely above 0 and beyond the limit of {limit:g}: go back to version {pair[1]}."
 
 
 def _beyond(difference: Interval, limit: float) -> bool:
@@ -219,7 +270,7 @@ def _silent(
     said: str,
 ) -> Regression:
     why = f"Version {pair[0]} is not compared with version {pair[1]}: {said}."
-    return Regression(*pair, len(window), int(known.sum()), cells, None, None, 0, limit, False, False, why)
+    return Regression(*pair, len(window), int(known.sum()), cells, None, None, None, 0, limit, False, False, why)
 
 
 def findings(found: Regression | None) -> list[Finding]:

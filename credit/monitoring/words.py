@@ -64,7 +64,8 @@ def _actions(actions: Mapping[str, Any]) -> Iterator[str]:
         word = "rolled back" if done["performed"] else "a rollback is proposed"
         yield f"{word} to version {done['to']}: event {done['event']} of the ledger"
     if done := actions["retraining"]:
-        yield f"trained anew: {done['run']}, version {done['version']}, {done['verdict']}"
+        asked = f"training is asked for by the event {done.get('event')} ({done.get('id')})"
+        yield asked if done["run"] is None else f"trained anew: {done['run']}, version {done['version']}, {done['why']}"
     if done := actions["webhook"]:
         said = "told" if done["delivered"] else f"not told ({done['error']})"
         yield f"webhook: {said}, {done['attempts']} attempts"
