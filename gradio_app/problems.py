@@ -112,7 +112,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         400: "The body is not JSON.",
         401: "The caller did not say who they are, or nobody knows them.",
         403: "The request comes from another site.",
-        404: "There is no such decision.",
+        404: "There is no such decision, or no such report.",
         409: "The decision cannot be overridden so.",
         413: "More than the server takes at once.",
         415: "The body is of a type that is not read here.",

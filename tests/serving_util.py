@@ -27,7 +27,18 @@ from credit.scoring.export import export
 from credit.training.choice import choose
 from credit.training.dataset import prepare
 
-__all__ = ["APPLICANT", "RISKY", "Running", "book", "champion", "data", "running", "second_champion", "shop_file"]
+__all__ = [
+    "APPLICANT",
+    "RISKY",
+    "Running",
+    "book",
+    "champion",
+    "data",
+    "registered",
+    "running",
+    "second_champion",
+    "shop_file",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,7 +80,7 @@ def second_champion(home: Home, extra: str = "") -> Version:
     """Register a model of other rows in the same home, and make it champion."""
     with TemporaryDirectory() as folder:
         sales(900, 1).to_csv(Path(folder) / "sales.csv", index=False)
-        version = _register(home, Path(folder), "Test/2", extra)
+        version = registered(home, Path(folder), "Test/2", extra)
     if not version.is_champion:
         version = Registry("shop", home).promote(version.number, reason="a test wants it", force=True)
     return version
@@ -83,7 +94,7 @@ def _made(extra: str) -> Home:
     home = Home(Path(folder))
     data(home).mkdir()
     sales(900, 0).to_csv(data(home) / "sales.csv", index=False)
-    _register(home, data(home), "Test/1", extra)
+    registered(home, data(home), "Test/1", extra)
     return home
 
 
@@ -93,7 +104,8 @@ def _champion(home: Home) -> Version:
     return version
 
 
-def _register(home: Home, source: Path, run: str, extra: str) -> Version:
+def registered(home: Home, source: Path, run: str, extra: str) -> Version:
+    """Train on a folder's rows and register, as the flow does."""
     lender = book(extra)
     dataset = prepare(lender, source, home.workspace)
     defined = features.definitions(lender, dataset.tables)

@@ -506,7 +506,18 @@ MISTAKES = [
         [extra('[[groups]]\nname="gender"\ncolumn="sex"\nen="x"\nfr="x"')],
         "another group or segment is called 'gender' too",
     ),
+    (
+        [extra('[[segments]]\nname="gender"\ncolumn="sex"\nen="x"\nfr="x"')],
+        "segments.1.name: another group or segment is called 'gender' too",
+    ),
+    (
+        [extra('[[segments]]\nname="outcome"\ncolumn="sex"\nen="x"\nfr="x"')],
+        "segments.1.name: 'outcome' is the name of a feature or a result; choose another name.",
+    ),
     # numbers
+    ([extra("[monitoring]\nwindow = 10")], "monitoring.window: must be 50 or more, not 10."),
+    ([extra("[monitoring]\npsi = [0.3, 0.1]")], "monitoring.psi: must be where it warns and where it alerts"),
+    ([extra("[monitoring]\nregression = -1")], "monitoring.regression: must be 0 or more, not -1.0."),
     ([extra("[split]\ntrain = 0.5")], "split: train, validation and test must sum to 1, not 0.9."),
     ([extra("[split]\ntrain = 0.8\ntest = 0.0")], "split.test: must be above 0 and below 1, not 0.0."),
     ([extra("[costs]\nfalse_negative = 0")], "costs.false_negative: must be above 0, not 0.0."),

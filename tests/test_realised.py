@@ -159,9 +159,9 @@ def test_a_figure_that_the_outcomes_do_not_give_is_left_out_with_why(outcomes, m
 @pytest.mark.parametrize("cut", [lambda rows: rows, selected], ids=["all outcomes", "selective"])
 @pytest.mark.parametrize("rows", [400, 4000])
 def test_a_model_that_is_as_it_was_does_not_alert(rows, cut):
-    """60 windows each: a warning in some of a hundred, an alert in one of a thousand, so hardly two of them here."""
+    """40 windows each: a warning in some of a hundred, an alert in one of a thousand, so hardly two of them here."""
     seen = []
-    for seed in range(60):
+    for seed in range(40):
         taken, parts, kept = made(rows, seed, 2000)
         seen += [each.severity for each in findings(judge(cut(taken), parts, kept), BOOK)]
     assert seen.count("ALERT") <= 2  # one unlucky window is called in cost and in calibration

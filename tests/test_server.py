@@ -394,6 +394,7 @@ def test_openapi_is_whole(api):
     assert set(told["paths"]) == {
         *(f"/api/v1/{path}" for path in ("score", "explain", "what-if", "batch", "batch/file", "decisions/{number}")),
         "/api/v1/decisions/{number}/override",
+        "/api/v1/monitoring/{flow}/{number}/report",
         *("/health", "/ready", "/metrics"),
     }
     assert set(told["components"]["securitySchemes"]) == {"basic", "bearer"}

@@ -133,7 +133,8 @@ def stakes(decisions: npt.ArrayLike, costs: Costs) -> tuple[Floats, Floats]:
     DataError
         If one is missing or unknown, or a review where the portfolio has no cost of it.
     """
-    codes, words = pd.factorize(np.asarray(decisions, dtype=object))
+    codes, found = pd.factorize(pd.Series(decisions))
+    words = [str(word) for word in found]
     if wrong := [word for word in words if word not in DECISIONS]:
         raise DataError(f"decisions: must be one of {', '.join(DECISIONS)}, found {wrong[0]!r}; mend the source.")
     if (codes < 0).any():

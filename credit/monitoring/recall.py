@@ -82,8 +82,8 @@ def taken(ledger: Ledger, portfolio: str, *, since: str = "", until: str = "") -
     Returns
     -------
     DataFrame, one row a decision, the oldest first
-        ``decision_id``, ``at``, ``version``, ``probability`` to three decimals, ``decision`` after overrides, ``outcome``
-        1.0, 0.0 or NaN.
+        ``decision_id``, ``at``, ``version``, ``probability`` to three decimals, ``decision`` after overrides,
+        ``outcome`` 1.0, 0.0 or NaN.
     """
     rows: list[dict[str, Any]] = []
     events = ledger.newest(DECISION, since=since, until=until)

@@ -188,7 +188,6 @@ def _judged(
     stake, base, missing = (bad - bad_other - good + good_other)[rows], (good - good_other)[rows], ~known[rows]
     X = np.column_stack([np.ones(len(y)), *(_logit(each) for each in (own, other))])
     X[:, 2] -= X[:, 1]
-    learnt, covariance = _learn(X[known], y[known] == 1)
 
     def replaced(coefficients: Floats, spread: Floats) -> Interval:
         p = expit(X[rows] @ coefficients)

@@ -95,9 +95,11 @@ ALL = _Cells(("",), None, None)
 
 
 def _cells(now: pd.Series, before: pd.Series) -> _Cells:
-    texts = [column.astype(object).where(column.notna(), MISSING) for column in (now, before)]
-    codes, levels = pd.factorize(pd.concat(texts, ignore_index=True).astype(str), sort=True)
-    return _Cells(tuple(map(str, levels)), codes[: len(now)], codes[len(now) :])
+    codes, found = pd.factorize(pd.concat([now.astype("str"), before.astype("str")], ignore_index=True), sort=True)
+    levels = tuple(map(str, found))
+    if (codes < 0).any():
+        codes, levels = np.where(codes < 0, len(levels), codes), (*levels, MISSING)
+    return _Cells(levels, codes[: len(now)], codes[len(now) :])
 
 
 def _levels(

@@ -1,6 +1,7 @@
 """What has moved between the baseline and a window: features, score, mix of clients; knows no cost and no outcome."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def shifts(baseline: Baseline, window: Window, importance: Mapping[str, float], 
             f"{window.source}: {len(absent)} features that the model reads are not there ({', '.join(absent[:5])}); "
             "build the features with the portfolio that the model was trained on."
         )
-    noise = _floors(baseline, names, baseline.sample, len(window), seed)
+    noise = _floors(baseline, names, len(window), seed)
     rows = []
     for name, floor in zip(names, noise, strict=True):
         before, now = np.array(baseline.counts[name]), _counts(baseline, name, window.features[name])
@@ -92,7 +93,7 @@ def score_shift(baseline: Baseline, window: Window, *, seed: int = 0) -> dict[st
     """
     validation, now = baseline.validation, window.scored["probability"]
     psi = index(baseline.counts[SCORE], _counts(baseline, SCORE, now))
-    (floor,) = _floors(baseline, (SCORE,), validation, len(window), seed)
+    (floor,) = _floors(baseline, (SCORE,), len(window), seed)
     sides = {"before": validation[SCORE], "now": now}
     quantiles = {side: [float(each) for each in np.quantile(p, QUANTILES)] for side, p in sides.items()}
     return {
@@ -112,8 +113,8 @@ def mixes(baseline: Baseline, window: Window, *, seed: int = 0) -> pd.DataFrame:
         One row a level: part, psi and floor (of the part), level, share_before, share_now. Levels that neither side has
         are left out.
     """
-    names = [name for name in baseline.parts if name in window.parts]
-    noise = _floors(baseline, names, baseline.sample, len(window), seed) if names else []
+    names = tuple(name for name in baseline.parts if name in window.parts)
+    noise = _floors(baseline, names, len(window), seed) if names else ()
     rows = []
     for name, floor in zip(names, noise, strict=True):
         before, now = np.array(baseline.counts[name]), _counts(baseline, name, window.parts[name])
@@ -151,7 +152,10 @@ def _counts(baseline: Baseline, name: str, values: pd.Series) -> Codes:
     return np.bincount(baseline.codes(name, values), minlength=baseline.bins[name].size)
 
 
-def _floors(baseline: Baseline, names: Sequence[str], rows: pd.DataFrame, n: int, seed: int) -> Any:
+@lru_cache(maxsize=64)
+def _floors(baseline: Baseline, names: tuple[str, ...], n: int, seed: int) -> Any:
+    """Draw the floors for windows of n rows, once: they depend on nothing else of a window."""
+    rows = baseline.validation if names == (SCORE,) else baseline.sample
     codes = np.column_stack([baseline.codes(name, rows[name]) for name in names])
     sizes, behind = [baseline.bins[name].size for name in names], [sum(baseline.counts[name]) for name in names]
     return floors(codes, sizes, n, behind, seed=seed)

@@ -14,6 +14,8 @@ __all__ = ["broken"]
 
 #: A name of a file leads to no other folder.
 STEM = r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*"
+#: What a model's results are called beside its features.
+RESULTS = ("fold", "outcome", "probability_of_default")
 
 Check = tuple[Callable[[Any], bool], str]
 ABOVE_0: Check = (lambda value: value > 0, "above 0")
@@ -175,10 +177,15 @@ def _role(book: Portfolio, column: Column, where: KeyPath) -> Broken:
 def _group(book: Portfolio, group: Group, where: KeyPath) -> Broken:
     if [other.name for other in (*book.groups, *book.segments)].count(group.name) > 1:
         yield (*where, "name"), f"another group or segment is called {group.name!r} too; choose another name."
+    taken = {column.name for column in book.features} | set(RESULTS)
+    if group.name in taken:
+        yield (*where, "name"), f"{group.name!r} is the name of a feature or a result; choose another name."
     column = book.columns.get(group.column)
     if column is None:
         known = hint(group.column, book.columns)
         yield (*where, "column"), f"must be a column of table '{book.main}', not {group.column!r}; {known}"
+    elif column.role == "excluded":
+        yield (*where, "column"), f"{group.column!r} is excluded, and so carried nowhere; choose another column."
     elif column.type == "category" and group.edges:
         yield (*where, "edges"), f"the levels of category {group.column!r} are the groups; leave edges out."
     elif column.type != "category" and not group.edges:
