@@ -1,6 +1,6 @@
 """Credit scoring for thin files: raw tables in, a gated, registered and explained model out.
 
-The package, from top to bottom, follows an application from raw row to decision; imports run the same way.
+The package, from top to bottom, follows an application from raw row to monitored decision; imports run the same way.
 
     errors, settings, console, cores, home      what everything stands on
     portfolio/     one lender's book as data: tables, columns, costs, limits, words
@@ -10,7 +10,8 @@ The package, from top to bottom, follows an application from raw row to decision
     training/      labelled rows to a calibrated model
     scoring/       one applicant or a book to a decision, and what moved it
     governance/    who may be champion, and what was decided
-    plots          tables to figures
+    monitoring/    a model in use: what has shifted, what it costs, what to do about it
+    plots/         tables to figures
     cli/, __main__ the command line
 
 A notebook needs few names, and they load when first used:

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from learning import sales
+from learning import SMALL, sales
 from receiver_util import receiving
-from serving_util import champion, data, registered, second_champion, shop_file
+from serving_util import EXTRA, SHOP, champion, data, registered, second_champion
 
 from credit.errors import ConfigError
 from credit.governance.ledger import Ledger
@@ -88,7 +88,8 @@ class Place:
 def place(folder: Path) -> Place:
     made = Place(folder, Home(folder / "home"))
     champion(made.home)
-    shop_file(folder, FEW)
+    book = f"{SHOP}\n[candidates.native]\n{SMALL.replace('NAME', 'native')}\n{EXTRA}\n{FEW}"
+    (folder / "shop.toml").write_text(book, encoding="utf-8")
     return made
 
 

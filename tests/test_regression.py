@@ -159,14 +159,16 @@ def test_the_figures_are_loops_over_clients():
     kept = seen(y, own, other, "both in turn")
     found = judge(kept, own, other)
     a, b = decide(own, COSTS), decide(other, COSTS)
-    known, cells, filled = [], {}, []
+    known, cells, filled, luck = [], {}, [], []
     for i in range(3000):
         if not np.isnan(kept[i]):
             known.append(losses([kept[i]], [a[i]], COSTS)[0] - losses([kept[i]], [b[i]], COSTS)[0])
             filled.append(known[-1])
+            luck.append(0.0)
         elif a[i] != b[i]:
             bad, good = (losses([k], [a[i]], COSTS)[0] - losses([k], [b[i]], COSTS)[0] for k in (1, 0))
             filled.append(own[i] * bad + (1 - own[i]) * good)
+            luck.append(own[i] * bad**2 + (1 - own[i]) * good**2 - filled[-1] ** 2)
         if a[i] != b[i]:
             cell = cells.setdefault((str(a[i]), str(b[i])), [0, 0, 0])
             cell[0] += 1
@@ -174,6 +176,8 @@ def test_the_figures_are_loops_over_clients():
             cell[2] += kept[i] == 1
     assert found.known.estimate == pytest.approx(np.mean(known))
     assert found.filled.estimate == pytest.approx(np.mean(filled))
+    error = ((np.var(filled) + np.mean(luck)) / len(filled)) ** 0.5
+    assert found.filled.high - found.filled.low == pytest.approx(2 * 1.959964 * error)
     assert (found.applicants, found.matured) == (3000, len(known))
     assert found.filled_in == len(filled) - len(known)
     assert {

@@ -12,7 +12,7 @@ from windows_util import COSTS, draw, scored, selected, validation, window
 from credit.evaluation.decisions import losses
 from credit.evaluation.fairness import MISSING
 from credit.monitoring.money import estimate, excess, promised
-from credit.monitoring.segments import by_segment, findings
+from credit.monitoring.segments import _both, by_segment, findings
 from credit.portfolio import Costs
 from credit.scoring.baseline import OUTCOME, SCORE
 
@@ -156,6 +156,21 @@ def test_a_segment_that_costs_more_is_called_and_no_other():
     assert calls[0].value == row["growth"] > calls[0].limit
     assert calls[0].weight == pytest.approx(row["added_share"])
     assert "town b: its" in calls[0].why
+
+
+@pytest.mark.parametrize(
+    ("own", "apart", "call"),
+    [
+        ("ALERT", "ALERT", "ALERT"),
+        ("ALERT", "WARN", "WARN"),
+        ("WARN", "ALERT", "WARN"),
+        ("ALERT", None, None),
+        (None, "ALERT", None),
+    ],
+)
+def test_a_level_calls_as_loudly_as_both_its_growth_and_what_is_beyond_the_book(own, apart, call):
+    one, other = (word and (word, 0.1, 0.02) for word in (own, apart))
+    assert _both(one, other) == (call and (call, 0.1, 0.02))
 
 
 def test_what_moves_the_whole_book_is_no_segments_finding():
