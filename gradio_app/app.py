@@ -109,9 +109,9 @@ def build(desk: Desk, settings: Settings) -> gr.Blocks:
             return [after, _head(desk, shown, after), *said.values(), *told, *side(name, after)]
 
         watched = [seen, head, officer.decide, model, monitoring]
-        page.load(None, None, lang, js=ASKED)
-        page.load(look_up, [seen, officer.shown, tab, lang], watched, **QUIET)
-        page.load(officer.clear, lang, officer.filled, **QUIET)
+        asked = page.load(None, None, lang, js=ASKED)  # first, or what is filled meanwhile would be in English
+        asked.then(look_up, [seen, officer.shown, tab, lang], watched, **QUIET)
+        asked.then(officer.clear, lang, officer.filled, **QUIET)
         timer = gr.Timer(max(EVERY, settings.champion_seconds))
         timer.tick(look_up, [seen, officer.shown, tab, lang], watched, queue=False, **QUIET)
         lang.change(None, lang, None, js=SPOKEN)
