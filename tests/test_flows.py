@@ -92,7 +92,7 @@ def test_the_champion_scores_raw_applications_and_rejects_invalid_rows(place: Pl
     fresh.loc[3, "income"] = -5.0
     fresh.loc[7, "job"] = "astronaut"
     fresh.to_csv(place.folder / "new.csv", index=False)
-    done = place.credit("score", "new.csv", "--out", "out/decided.csv", "--portfolio", "shop.toml")
+    done = place.score("new.csv", "--out", "out/decided.csv", "--portfolio", "shop.toml")
     decided = pd.read_csv(place.folder / "out" / "decided.csv")
     said = ["probability_of_default", "decision", "expected_cost_approve", "expected_cost_decline", "band"]
     assert list(decided)[:7] == ["client", *said, "model_version"]

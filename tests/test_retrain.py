@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+import lending
 import pandas as pd
 import pytest
 from learning import sales
@@ -17,6 +18,7 @@ from credit.governance.retention import erase
 from credit.governance.submission import open_bundle
 from credit.home import Home
 from credit.monitoring.retrain import extended, matured, train
+from credit.monitoring.world import of_clients
 from credit.training.dataset import prepare
 from credit.training.split import assign
 
@@ -81,9 +83,26 @@ def test_other_books_are_left_alone(ledger: Ledger, tmp_path: Path) -> None:
 
 
 def test_rows_are_put_together_and_none_is_changed() -> None:
+    """In the order of time: what has matured comes the newest first, and goes last."""
     rows = sales(60)
-    old, new = {"sale": rows[:40]}, {"sale": rows[40:]}
+    old, new = {"sale": rows[:40]}, {"sale": rows[:39:-1]}
     pd.testing.assert_frame_equal(extended(book(), old, new)["sale"], rows)
+
+
+@pytest.mark.parametrize("most", [10, 20, 50, 60, 100])
+def test_the_oldest_clients_are_forgotten_with_their_history(most: int) -> None:
+    lender = lending.lender()
+    loans, months = lending.drawn(clients=60, loans=200)
+    rows = sales(60).assign(client=range(60))
+    tables = {"sale": rows, "loan": loans, "month": months}
+    old = {name: of_clients(lender, tables, rows["client"][:40])[name] for name in tables}
+    new = {name: of_clients(lender, tables, rows["client"][40:])[name][::-1] for name in tables}
+    found = extended(lender, old, new, most=most)
+    kept = set(range(max(60 - most, 0), 60))
+    assert found["sale"]["client"].tolist() == sorted(kept)
+    assert set(found["loan"]["loan"]) == set(loans["loan"][loans["client"].isin(kept)])
+    theirs = months["loan"].isin(found["loan"]["loan"])
+    assert len(found["month"]) == theirs.sum()
 
 
 def test_without_new_rows_the_book_stays() -> None:

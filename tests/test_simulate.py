@@ -305,6 +305,7 @@ def test_the_picture_shows_what_happened(lived: Lived) -> None:
         ({"since": 0}, "--from 0: must be a month from 1 to 3"),
         ({"since": 4}, "--from 4: must be a month from 1 to 3"),
         ({"maturity": 0}, "--maturity 0: must be 1 month or more"),
+        ({"memory": 0}, "--memory 0: must be 1 client or more"),
         ({"explore": 1.5}, "--explore 1.5: must be from 0 to 1"),
         ({"drifts": ("wages",)}, "drift 'wages': no such drift"),
         ({"candidates": ("natif",)}, "candidate 'natif': no such entry"),

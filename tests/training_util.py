@@ -4,13 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from metaflow import Run, Runner, Step, Task
 
+from credit.__main__ import main
 from credit.home import Home
 
 __all__ = ["BOOK", "FLOW", "Place", "Ran", "rows"]
@@ -131,13 +135,22 @@ class Place:
             return Ran(done.status, done.run, done.stdout + done.stderr, tasks)
 
     def credit(self, *words: str, code: int = 0, **environment: str) -> dict:
-        done = subprocess.run(
-            [sys.executable, "-m", "credit", *words, "--json"],
-            cwd=self.folder,
-            env={**os.environ, **self.environment(**environment)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stderr
-        return json.loads(done.stdout) if done.stdout else {"message": done.stderr}
+        """Run a command here, in this process: its imports are dear, and `score` shows that they work elsewhere."""
+        out, said = StringIO(), StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(said):
+            patch.chdir(self.folder)
+            for name, value in self.environment(**environment).items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["credit", *words, "--json"])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        assert (ended.value.code or 0) == code, said.getvalue()
+        return json.loads(out.getvalue()) if out.getvalue() else {"message": said.getvalue()}
+
+    def score(self, *words: str) -> dict:
+        """Run `credit score` as a user does, in a process of its own."""
+        command = [sys.executable, "-m", "credit", "score", *words, "--json"]
+        environment = {**os.environ, **self.environment()}
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
