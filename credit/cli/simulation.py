@@ -37,9 +37,10 @@ def simulate(
     drift: Annotated[
         list[str] | None, typer.Option(help="What changes: risk (the default), income, score, younger, or none.")
     ] = None,
-    since: Annotated[int, typer.Option("--from", help="The month from which it changes.")] = 4,
-    maturity: Annotated[int, typer.Option(help="Months until an outcome is known.")] = 2,
+    since: Annotated[int, typer.Option("--from", help="The month from which it changes.")] = 3,
+    maturity: Annotated[int, typer.Option(help="Months until an outcome is known; a real book's take longer.")] = 1,
     explore: Annotated[float, typer.Option(help="Share of the declined who are approved to learn.")] = 0.1,
+    memory: Annotated[int, typer.Option(help="Clients that a new training reads, the newest; the rest is old.")] = 2000,
     candidates: Annotated[str, typer.Option(help="Who competes, separated by commas.")] = "quick,prior",
     seed: Annotated[int, typer.Option(help="The same seed, on the same day, makes the same months.")] = 7,
     as_json: Json = False,
@@ -49,7 +50,7 @@ def simulate(
 
     names = [name for name in (drift or ["risk"]) if name != "none"]
     field = tuple(name for name in candidates.split(",") if name)
-    plan = Plan(clients, months, applicants, tuple(names), since, maturity, explore, field, seed)
+    plan = Plan(clients, months, applicants, tuple(names), since, maturity, explore, memory, field, seed)
     done = simulate(load(portfolio), plan, out)
     told = done.to_dict() | {"files": _written(done, out)}
     if as_json:

@@ -24,7 +24,7 @@ INFLATION = 1.5
 GONE = 0.5
 YEARS = 8.0  # older, and e times less likely to be among those who apply
 KIND = "Commercial associate"
-ODDS = 20.0
+ODDS = 30.0
 
 
 @dataclass(frozen=True)

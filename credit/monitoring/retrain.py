@@ -22,6 +22,7 @@ from credit.governance.ledger import Ledger
 from credit.governance.submission import Submission, submit
 from credit.home import Home
 from credit.monitoring import recall
+from credit.monitoring.world import of_clients
 from credit.portfolio import Portfolio
 from credit.scoring.export import export
 from credit.training.candidates import Candidate, candidates, competing, read_by
@@ -122,20 +123,23 @@ def matured(ledger: Ledger, book: Portfolio, tables: Collection[str]) -> dict[st
     return {name: pd.DataFrame(found) for name, found in rows.items()}
 
 
-def extended(book: Portfolio, training: Tables, new: Tables) -> dict[str, pd.DataFrame]:
-    """Put matured decisions to the training book.
+def extended(book: Portfolio, training: Tables, new: Tables, *, most: int | None = None) -> dict[str, pd.DataFrame]:
+    """Put matured decisions to the training book, and forget the oldest clients beyond so many.
 
     Parameters
     ----------
     book : Portfolio
         It names the key.
     training, new : mapping of str to DataFrame
-        Tables by name, the main ones with outcomes.
+        Tables by name, the main ones with outcomes; `new` as `matured` gives it, the newest first.
+    most : int, optional
+        Most clients to keep, the newest; those of the training book are the oldest, its last rows the newest of them.
+        What has changed is drowned by what was, if nothing is ever forgotten.
 
     Returns
     -------
     dict of str to DataFrame
-        The tables of `training`, longer.
+        The tables of `training`, with all rows of the clients that are kept.
 
     Raises
     ------
@@ -145,4 +149,5 @@ def extended(book: Portfolio, training: Tables, new: Tables) -> dict[str, pd.Dat
     known = set(training[book.main][book.key].map(text))
     if twice := [key for key in new[book.main].get(book.key, []) if text(key) in known]:
         raise DataError(f"client {twice[0]}: is in the training book too ({len(twice)} such); leave them out of one.")
-    return {name: pd.concat([frame, new[name]], ignore_index=True) for name, frame in training.items()}
+    whole = {name: pd.concat([frame, new[name][::-1]], ignore_index=True) for name, frame in training.items()}
+    return whole if most is None else of_clients(book, whole, whole[book.main][book.key].iloc[-most:])

@@ -58,6 +58,8 @@ QUICK: dict[str, Any] = {
     "parameters": {"learning_rate": 0.06},
     "grid": {"num_leaves": [4, 8, 16]},
 }
+#: The subject of a finding that needs no outcomes, see `credit.monitoring.money`: each month tells its own.
+EXPECTED = "expected cost"
 #: Findings that a month's row of the table names.
 NAMED = 3
 Words = NDArray[np.object_]
@@ -81,6 +83,8 @@ class Plan:
         Whole months from a decision's month to the one at whose end its outcome is known.
     explore : float
         Share of the declined who are approved all the same.
+    memory : int
+        Most clients that a training after the first one reads, the newest: what is older is forgotten.
     candidates : tuple of str
         Who competes in every training.
     seed : int
@@ -91,9 +95,10 @@ class Plan:
     months: int = 10
     applicants: int = 600
     drifts: tuple[str, ...] = ("risk",)
-    since: int = 4
-    maturity: int = 2
+    since: int = 3
+    maturity: int = 1
     explore: float = 0.1
+    memory: int = 2000
     candidates: tuple[str, ...] = ("quick", "prior")
     seed: int = 7
 
@@ -106,6 +111,7 @@ class Plan:
             ("from", self.since, 1 <= self.since <= self.months, f"a month from 1 to {self.months}"),
             ("maturity", self.maturity, self.maturity >= 1, "1 month or more"),
             ("explore", self.explore, 0 <= self.explore <= 1, "from 0 to 1"),
+            ("memory", self.memory, self.memory >= 1, "1 client or more"),
         ]
         for name, value, holds, rule in rules:
             if not holds:
@@ -352,7 +358,7 @@ class _Loop:
     def _retrain(self, month: _Month) -> Submission:
         new = retrain.matured(self.ledger, self.book, self.world.training.keys() - {self.book.main})
         self.learnt = self._outcomes()
-        return self._train(retrain.extended(self.book, self.world.training, new), month.name)
+        return self._train(retrain.extended(self.book, self.world.training, new, most=self.plan.memory), month.name)
 
     def _train(self, tables: dict[str, pd.DataFrame], name: str) -> Submission:
         rows = len(tables[self.book.main])
@@ -407,4 +413,5 @@ def _learned(now: Piece, then: Piece) -> Piece:
     money = now.told["money"] | {"realised": then.told["money"]["realised"]}
     told = {"money": money, "quality": then.told["quality"], "past": then.told["past"]}
     kinds = {"cost", "calibration", "discrimination", "fairness"}
-    return Piece(told, [each for each in then.findings if each.kind in kinds])
+    found = [each for each in then.findings if each.kind in kinds and each.subject != EXPECTED]
+    return Piece(told, found)

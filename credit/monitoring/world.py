@@ -24,7 +24,7 @@ from credit.errors import ConfigError
 from credit.features.online import History, Row
 from credit.portfolio import Portfolio
 
-__all__ = ["Arrivals", "World", "write"]
+__all__ = ["Arrivals", "World", "of_clients", "write"]
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -142,7 +142,7 @@ class World:
             here = wanted if month >= since else ()
             arrivals.append(_arrivals(book, whole, rows, known, here, stream, applicants))
         keys = drawn.application[book.key].iloc[:clients]
-        return cls(book, _of(book, whole, keys), tuple(arrivals), wanted, since)
+        return cls(book, of_clients(book, whole, keys), tuple(arrivals), wanted, since)
 
 
 def _arrivals(
@@ -162,7 +162,7 @@ def _arrivals(
     came, risk = came.iloc[:applicants].reset_index(drop=True), risk[:applicants]
     keys = came[book.key]
     outcomes = _fate(came[book.target].to_numpy(), before[keys].to_numpy(), risk, u[keys].to_numpy())
-    tables = {name: table for name, table in _of(book, whole, keys).items() if name != book.main}
+    tables = {name: table for name, table in of_clients(book, whole, keys).items() if name != book.main}
     return Arrivals({book.main: came.drop(columns=book.target), **tables}, outcomes, risk)
 
 
@@ -173,8 +173,23 @@ def _fate(drawn: NDArray[Any], before: NDArray[Any], now: NDArray[Any], u: NDArr
     return np.asarray(np.where(drawn == 1, u < stays, u < rises), dtype=np.int8)
 
 
-def _of(book: Portfolio, whole: Tables, keys: pd.Series) -> dict[str, pd.DataFrame]:
-    """Take the rows of some clients from every table, parents first."""
+def of_clients(book: Portfolio, whole: Tables, keys: pd.Series) -> dict[str, pd.DataFrame]:
+    """Take the rows of some clients from every table.
+
+    Parameters
+    ----------
+    book : Portfolio
+        It says which row belongs to whom.
+    whole : mapping of str to DataFrame
+        Tables by name; with each its parent.
+    keys : Series
+        The clients, in the order in which the main table is to have them.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        The same tables, parents first.
+    """
     found: dict[str, pd.DataFrame] = {}
     for name in sorted(whole, key=lambda name: _depth(book, name)):
         table = book.tables[name]
