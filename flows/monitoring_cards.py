@@ -151,5 +151,7 @@ def _table(rows: list[dict[str, Any]], columns: Mapping[str, str]) -> Any:
     def cell(value: Any, form: str) -> str:
         return "" if value is None else format(value, form)
 
+    if not rows:
+        return Markdown("None is known of these applicants.")
     shown = [{name.replace("_", " "): cell(row.get(name), form) for name, form in columns.items()} for row in rows]
-    return grid(pd.DataFrame(shown, columns=[name.replace("_", " ") for name in columns]))
+    return grid(pd.DataFrame(shown))
