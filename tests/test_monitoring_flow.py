@@ -171,8 +171,11 @@ def test_training_was_started_and_each_names_the_other(alerted):
     assert trained["run"].startswith("TrainingFlow/")
     assert told["tags"] == [f"monitoring:{status['run']}"]
     assert told["asked_by"] == status["run"]
+    assert trained["run"].partition("/")[2] in alerted.done.stdout, "what the training says is shown while it runs"
     registry = Registry("shop", here.home)
     assert trained["version"] == 2
+    assert trained["promoted"] is (trained["champion"] == 2)
+    assert trained["why"]
     assert registry.version(2).tags["monitoring_run"] == status["run"]
     assert trained["champion"] == registry.champion().number
 
