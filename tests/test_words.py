@@ -459,3 +459,11 @@ def test_words_can_be_sent_as_json(book: Portfolio) -> None:
     """The API answers with them, and a space that does not break must survive."""
     text = words.value(book, book.columns["AMT_CREDIT"], 1250000, "fr")
     assert json.loads(json.dumps(text)) == text
+
+
+@pytest.mark.parametrize("raw", ["nan", "inf", "-inf", float("inf")])
+@pytest.mark.parametrize("unit", ["currency", "years", "share"])
+def test_what_is_no_finite_number_has_words_too(raw: Any, unit: str) -> None:
+    """Text that Python reads as a number that is none must not stop the page; the contract judges it."""
+    column = Column("x", "number", Label("x", "x"), unit=unit)
+    assert words.value(load("home_credit"), column, raw, "en")

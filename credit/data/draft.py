@@ -247,7 +247,9 @@ def _groups(guesses: dict[str, Guess]) -> AoT:
     for column, found in guesses.items():
         if found.edges is not None:
             group = tomlkit.table()
-            group.update({"name": _identifier(column), "column": column} | _words(_title(column)))
+            name = _identifier(column)
+            name += "_band" if found.edges and name == column else ""  # the name is the feature's already
+            group.update({"name": name, "column": column} | _words(_title(column)))
             if found.edges:
                 group["edges"] = list(found.edges)
             if found.scale != 1:

@@ -158,7 +158,8 @@ def percent(share: float, lang: Language, digits: int = 1) -> str:
 
 def amount(found: float, lang: Language) -> str:
     """Write an amount of money: two decimals, or none where it is whole."""
-    return number(found, lang, 0) if round(found, 2) == round(found) else _local(f"{found:,.2f}", lang)
+    whole = not isfinite(found) or round(found, 2) == round(found)
+    return number(found, lang, 0) if whole else _local(f"{found:,.2f}", lang)
 
 
 def counted(found: float, name: str, lang: Language) -> str:
