@@ -81,8 +81,10 @@ def moved(
         found = shift.findings(features, score, parts, limits)
         measuring.note = f"{sum(each.kind == 'feature' for each in found)} features beyond their limit"
     shifted = [each.subject for each in ranked(found) if each.kind == "feature"][:costed]
-    with step("Working out what shifts cost"):
-        cost = effect.cost_of_drift(decider, baseline, window, shifted, rows=ROWS, seed=seed)
+    cost = pd.DataFrame()
+    if shifted:
+        with step("Working out what shifts cost"):
+            cost = effect.cost_of_drift(decider, baseline, window, shifted, rows=ROWS, seed=seed)
     told = {"score": score, "features": _rows(features), "parts": _rows(parts), "drift": _rows(cost)}
     return Piece(told, found)
 
