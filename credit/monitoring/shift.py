@@ -75,7 +75,8 @@ def shifts(baseline: Baseline, window: Window, importance: Mapping[str, float], 
         moved = {"feature": name, "psi": index(before, now), "floor": float(floor)}
         moved |= {"missing_before": float(before[-2] / before.sum()), "missing_now": float(now[-2] / now.sum())}
         moved |= {"unseen_now": float(now[-1] / now.sum()), "importance": float(importance[name])}
-        moved["constant_now"] = _stuck(baseline.sample[name], window.features[name])
+        one_bin = (now[:-2] > 0).sum() + (now[-1] > 0) == 1
+        moved["constant_now"] = bool(one_bin and _stuck(baseline.sample[name], window.features[name]))
         moved["all_missing_now"] = moved["missing_now"] == 1 > moved["missing_before"]
         rows.append(moved)
     table = pd.DataFrame(rows)
