@@ -129,7 +129,7 @@ def moment(given: str, option: str, *, whole: bool = False) -> str:
     return str(found.isoformat(timespec="microseconds"))
 
 
-def raw(book: Portfolio, made: Sequence[Recorded], *, labelled: bool = False) -> dict[str, pa.Table]:
+def raw(book: Portfolio, made: Sequence[Recorded]) -> dict[str, pa.Table]:
     """Lay decisions out as the tables of a book, every value as text.
 
     Parameters
@@ -138,8 +138,6 @@ def raw(book: Portfolio, made: Sequence[Recorded], *, labelled: bool = False) ->
         It says which columns there are.
     made : sequence of Recorded
         Not erased.
-    labelled : bool
-        Whether the outcome is among the columns; then all have one.
 
     Returns
     -------
@@ -149,12 +147,11 @@ def raw(book: Portfolio, made: Sequence[Recorded], *, labelled: bool = False) ->
     rows: dict[str, list[dict[str, str | None]]] = {book.main: [], **{name: [] for name in _order(book)}}
     keys: Keys = {}
     for each in made:
-        outcome: dict[str, str | None] = {book.target: str(each.outcome)} if labelled else {}
-        rows[book.main].append({**_written(each.application), book.key: str(each.id), **outcome})
+        rows[book.main].append({**_written(each.application), book.key: str(each.id)})
         for name in _order(book):
             table = book.tables[name]
             rows[name] += [_rekeyed(book, table, row, each.id, keys) for row in each.history.get(name, ())]
-    return {name: _table(rows[name], promised(book.tables[name], labelled and name == book.main)) for name in rows}
+    return {name: _table(rows[name], promised(book.tables[name], False)) for name in rows}
 
 
 def _order(book: Portfolio) -> list[str]:
