@@ -92,7 +92,7 @@ def host_known(headers: Headers, settings: Settings) -> bool:
     name = _without_port(headers.get("host", ""))
     if settings.hosts:
         return name in settings.hosts
-    return settings.guarded or is_loopback(name) or name == settings.host.lower()
+    return settings.guarded or is_loopback(name)
 
 
 def from_elsewhere(method: str, headers: Headers, settings: Settings) -> bool:

@@ -52,6 +52,9 @@ class Settings:
         Name to token of machines.
     hosts : tuple of str
         Names by which the server may be called; none allows any.
+    open : bool
+        Whether it may listen to other machines and ask nobody for a password: in a container, whose port is published
+        on its machine's own address alone.  It then answers to that machine's own names only.
     body_mb, upload_mb : float
         Largest body of a request, and of a file, in units of 1,000,000 bytes.
     rows : int
@@ -74,6 +77,7 @@ class Settings:
     users: Mapping[str, str] = field(default_factory=dict, repr=False)
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     hosts: tuple[str, ...] = ()
+    open: bool = False
     body_mb: float = 2.0
     upload_mb: float = 20.0
     rows: int = 1000
@@ -83,10 +87,11 @@ class Settings:
     champion_seconds: float = 5.0
 
     def __post_init__(self) -> None:
-        if not (self.guarded or is_loopback(self.host)):
+        if not (self.guarded or self.open or is_loopback(self.host)):
             raise ConfigError(
                 f"--host {self.host}: other machines could reach the app, and nobody would be asked for a password; "
-                "set CREDIT_APP_USERS=name:password (or CREDIT_APP_USERS_FILE), or listen on 127.0.0.1."
+                "set CREDIT_APP_USERS=name:password (or CREDIT_APP_USERS_FILE), or listen on 127.0.0.1; in a container "
+                "whose port is published on 127.0.0.1 alone, CREDIT_APP_OPEN=yes."
             )
 
     @property
@@ -117,6 +122,7 @@ class Settings:
             users,
             tokens,
             tuple(name for name in re.split(r"[,\s]+", environ.get("CREDIT_APP_HOSTS", "").lower()) if name),
+            _yes(environ, "CREDIT_APP_OPEN"),
             **_numbers(environ),
         )
 
@@ -168,6 +174,13 @@ def _numbers(environ: Mapping[str, str]) -> dict[str, Any]:
             kind = "a whole number" if kinds[name] is int else "a number"
             raise ConfigError(f"{variable}={text}: must be {kind} from {low:g} to {high:g}.")
     return found
+
+
+def _yes(environ: Mapping[str, str], variable: str) -> bool:
+    text = environ.get(variable, "").strip().lower()
+    if text not in ("", "yes", "no"):
+        raise ConfigError(f"{variable}={text}: is neither yes nor no; give one of them, or leave it unset.")
+    return text == "yes"
 
 
 def _people(environ: Mapping[str, str]) -> dict[str, str]:

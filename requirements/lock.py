@@ -1,11 +1,12 @@
-"""Compile run.txt and dev.txt from pyproject.toml, or say whether they still fit; knows no package by name.
+"""Compile run.txt, image.txt and dev.txt from pyproject.toml, or say whether they still fit; knows no package by name.
 
     python requirements/lock.py              compile, keeping the versions already locked
     python requirements/lock.py --upgrade    compile with the newest versions that pyproject.toml allows
     python requirements/lock.py --check      compile nothing, fetch nothing; exit with 1 if they do not fit
 
-`dev.txt` holds every extra, `run.txt` what running needs: a part of `dev.txt`, at the same versions.
-Both hold for every supported Python and platform, name no package index, and carry a digest of their origin.
+`dev.txt` holds every extra, `run.txt` what running needs, `image.txt` what the container image adds to it: parts
+of `dev.txt`, at the same versions.  All hold for every supported Python and platform, name no package index, and carry
+a digest of their origin.
 """
 
 import argparse
@@ -19,7 +20,13 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RUN, DEV = Path("requirements/run.txt"), Path("requirements/dev.txt")
+RUN, IMAGE, DEV = (Path(f"requirements/{name}.txt") for name in ("run", "image", "dev"))
+#: What each file adds to the dependencies, as options of uv.
+EXTRAS = {
+    RUN: (),
+    IMAGE: ("--extra", "notebook", "--extra", "postgres"),
+    DEV: ("--all-extras",),
+}
 COMPILE = (
     *("uv", "pip", "compile", "pyproject.toml", "--group", "build"),
     *("--universal", "--python-version", "3.11"),
@@ -45,15 +52,17 @@ def pins(text: str) -> set[str]:
 
 
 def faults(root: Path) -> list[str]:
-    """Return what is wrong with the two compiled files; needs no network."""
-    run, dev = ((root / path).read_text(encoding="utf-8") for path in (RUN, DEV))
+    """Return what is wrong with the compiled files; needs no network."""
+    texts = {path: (root / path).read_text(encoding="utf-8") for path in EXTRAS}
     found = []
-    for path, text in ((RUN, run), (DEV, dev)):
+    for path, text in texts.items():
         if not text.startswith(HEADER.format(digest(root))):
             found.append(f"{path}: not compiled from this pyproject.toml")
         if "://" in text:
             found.append(f"{path}: names an address; a lock must install from any index")
-    return found + [f"{RUN}: {pin} is not in {DEV}" for pin in sorted(pins(run) - pins(dev))]
+    for small, large in ((RUN, IMAGE), (IMAGE, DEV)):
+        found += [f"{small}: {pin} is not in {large}" for pin in sorted(pins(texts[small]) - pins(texts[large]))]
+    return found
 
 
 def compile_one(path: Path, *options: str) -> None:
@@ -77,9 +86,10 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing")
     arguments = parser.parse_args()
     if not arguments.check:
-        compile_one(DEV, "--all-extras", *(["--upgrade"] if arguments.upgrade else []))
-        shutil.copyfile(ROOT / DEV, ROOT / RUN)  # uv keeps the versions of the file that it overwrites
-        compile_one(RUN)
+        compile_one(DEV, *EXTRAS[DEV], *(["--upgrade"] if arguments.upgrade else []))
+        for part in (IMAGE, RUN):
+            shutil.copyfile(ROOT / DEV, ROOT / part)  # uv keeps the versions of the file that it overwrites
+            compile_one(part, *EXTRAS[part])
     if found := faults(ROOT):
         sys.exit("\n".join([*found, "Run `python requirements/lock.py` and commit what it writes."]))
 

@@ -78,6 +78,8 @@ def test_numbers():
         ({"CREDIT_APP_ROWS": "0"}, "must be a whole number"),
         ({"CREDIT_APP_RATE": "-1"}, "must be a number from 0"),
         ({"CREDIT_APP_RATE": "nan"}, "must be a number from 0"),
+        ({"CREDIT_APP_OPEN": "true"}, "CREDIT_APP_OPEN=true: is neither yes nor no"),
+        ({"CREDIT_APP_OPEN": "no", "CREDIT_APP_HOST": "0.0.0.0"}, "nobody would be asked for a password"),
     ],
 )
 def test_a_bad_setting_is_one_clear_error(environ, said):
@@ -94,6 +96,13 @@ def test_other_machines_reach_it_only_with_passwords(host):
         Settings(host=host)
     assert Settings(host=host, users={"anna": "correct-horse-9"}).guarded
     assert Settings(host=host, tokens={"robot": "x" * 24}).guarded
+
+
+def test_a_container_says_that_its_port_is_published_on_its_machine_alone():
+    settings = read(CREDIT_APP_HOST="0.0.0.0", CREDIT_APP_OPEN="yes")
+    assert settings.open
+    assert not settings.guarded
+    assert read(CREDIT_APP_HOST="0.0.0.0", CREDIT_APP_OPEN="yes", CREDIT_APP_USERS=USERS).guarded
 
 
 @pytest.mark.parametrize(

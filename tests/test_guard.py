@@ -107,6 +107,14 @@ def test_a_name_that_was_pointed_here_is_refused(local, host):
     assert local.get("/api/v1/decisions/1", headers={"Host": host}).status_code == 421
 
 
+def test_a_container_without_passwords_answers_to_its_machine_alone(tmp_path):
+    """It listens on every address of its own, and whoever published the port wider is told so."""
+    made = client(tmp_path, host="0.0.0.0", open=True)
+    assert made.get("/health", headers={"Host": "localhost:7860"}).status_code == 200
+    for name in ("192.168.0.7:7860", "bank.example", "0.0.0.0:7860"):
+        assert made.get("/health", headers={"Host": name}).status_code == 421
+
+
 def test_a_server_answers_to_the_names_it_was_given(tmp_path):
     made = client(tmp_path, host="0.0.0.0", users=USERS, hosts=("credit.example",))
     assert made.get("/health", headers={"Host": "credit.example:443"}).status_code == 200
