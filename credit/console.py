@@ -9,11 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["Step", "configure", "log", "progress", "quiet", "step"]
+__all__ = ["Step", "configure", "log", "progress", "quiet", "require_unix", "step"]
 
 log = logging.getLogger("credit")
 T = TypeVar("T")
 
+#: What a user on Windows reads.
+ELSEWHERE = (
+    "This does not run on Windows itself: Metaflow, which runs the flows, needs Linux or macOS.\n"
+    "Use Docker (`docker compose up --build` in the checkout), or WSL (`wsl --install`, then as on Linux).\n"
+)
 #: What switches every library's telemetry, update check and advertisement off.
 SILENCE = {
     "DO_NOT_TRACK": "1",  # Evidently and others that honour it
@@ -45,6 +50,16 @@ def quiet() -> None:
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic", "shap", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def require_unix(platform: str = sys.platform) -> None:
+    """Say plainly where this cannot run, instead of the traceback that would follow; exit code 2.
+
+    Called by entry points before they import Metaflow, whose locks are those of Unix.
+    """
+    if platform in {"win32", "cygwin"}:
+        sys.stderr.write(ELSEWHERE)
+        sys.exit(2)
 
 
 def configure(level: int = logging.INFO) -> None:

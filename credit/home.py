@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 from credit.errors import ServiceError
 
-__all__ = ["LOCK_SECONDS", "Home", "reach"]
+__all__ = ["LOCK_SECONDS", "Home", "reach", "shown"]
 
 #: How long a process waits for another one that holds a file lock of ours.
 LOCK_SECONDS = 300.0
@@ -87,19 +87,25 @@ def reach(url: str, what: str, timeout: float = 5.0) -> None:
     scheme = parts.scheme.split("+")[0]
     if not parts.hostname:
         return
-    shown = url.replace(f":{parts.password}@", ":***@") if parts.password else url
     try:
         if scheme in {"http", "https"}:
-            urlopen(url.rstrip("/") + "/health", timeout=timeout).close()  # noqa: S310 (http or https only)
+            place = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()  # urlopen takes no password
+            urlopen(place.rstrip("/") + "/health", timeout=timeout).close()  # noqa: S310 (http or https only)
         elif port := parts.port or PORTS.get(scheme):
             socket.create_connection((parts.hostname, port), timeout).close()
     except HTTPError as error:
         with error:
             if error.code < 500:  # something answers; whether it lets us in is for the real request to find out
                 return
-            raise ServiceError(f"{shown}: {what} answers with status {error.code}; see its log.") from error
+            raise ServiceError(f"{shown(url)}: {what} answers with status {error.code}; see its log.") from error
     except (URLError, OSError) as error:
         raise ServiceError(
-            f"{shown}: {what} does not answer within {timeout:g} s ({getattr(error, 'reason', error)}); "
+            f"{shown(url)}: {what} does not answer within {timeout:g} s ({getattr(error, 'reason', error)}); "
             "start it, or correct the address."
         ) from error
+
+
+def shown(url: str) -> str:
+    """Return an address as it may be shown: without its password."""
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":***@") if password else url

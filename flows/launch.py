@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from metaflow.exception import MetaflowException
-
 from credit import console, cores
 from credit.errors import CreditError
+
+console.require_unix()  # before Metaflow, whose import fails on Windows with a traceback
+
+from metaflow.exception import MetaflowException  # noqa: E402
 
 __all__ = ["fail", "parallel", "plainly", "prepare", "reason", "reporter", "verdict"]
 
@@ -41,7 +43,10 @@ def prepare() -> None:
         os.environ.setdefault("USERNAME", "credit")  # Metaflow refuses root; METAFLOW_USER is read on its import
     asked = _option("--max-workers")
     if asked is not None and asked > cores.available():
-        sys.exit(f"--max-workers {asked}: this machine has {cores.available()} cores; give at most that many.")
+        sys.stderr.write(
+            f"--max-workers {asked}: this machine has {cores.available()} cores; give at most that many.\n"
+        )
+        sys.exit(CreditError.exit_code)
     if asked is None and os.environ.get(WORKERS, "") == os.environ.get(CHECKED):
         return
     found = str(asked or min(int(os.environ.get(WORKERS, cores.available())), cores.available()))
@@ -61,26 +66,30 @@ def plainly() -> Iterator[None]:
     try:
         yield
     except CreditError as error:
+        if VERDICT in os.environ:  # the run's exit code is to be this error's, should the run fail
+            Path(os.environ[VERDICT]).with_name("code").write_text(str(error.exit_code), encoding="utf-8")
         raise Plain(str(error)) from error
 
 
 @contextmanager
 def verdict() -> Iterator[None]:
-    """Let a run that went well end with exit code 1 all the same, if one of its tasks calls `fail`.
+    """Give a run its exit code: a CreditError's own where one made it fail, and 1 where a task called `fail`.
 
-    The run stays successful, with all that it kept: what it found is bad, not the run.
+    A run in which `fail` was called stays successful, with all that it kept: what it found is bad, not the run.
     """
     if VERDICT in os.environ:  # a task of a run
         yield
         return
     with tempfile.TemporaryDirectory(prefix="credit-") as folder:
-        file = Path(folder) / "verdict"
+        file, code = Path(folder) / "verdict", Path(folder) / "code"
         os.environ[VERDICT] = str(file)
         try:
             yield
         except SystemExit as ended:
             if ended.code:
-                raise
+                sys.exit(int(code.read_text(encoding="utf-8")) if code.exists() else ended.code)
+        finally:
+            del os.environ[VERDICT]
         if file.exists():
             sys.exit(file.read_text(encoding="utf-8"))
 

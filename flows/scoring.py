@@ -6,7 +6,7 @@ python flows/scoring.py run --features FILE --out OUT          features that are
 python flows/scoring.py resume                                 after a run that was killed or failed
 """
 
-from launch import parallel, plainly, prepare, reporter
+from launch import parallel, plainly, prepare, reporter, verdict
 from metaflow import FlowSpec, Parameter, card, current, resources, step
 
 from credit.portfolio import DEFAULT  # at module top, so that Metaflow packs `credit` for a cluster
@@ -91,4 +91,5 @@ class ScoringFlow(FlowSpec):
 
 if __name__ == "__main__":
     prepare()
-    ScoringFlow()
+    with verdict():
+        ScoringFlow()

@@ -5,7 +5,7 @@ python flows/training.py run --data FOLDER                          the lender's
 python flows/training.py run --portfolio my.toml --data my.csv      a book of one's own
 """
 
-from launch import parallel, plainly, prepare, reason, reporter
+from launch import parallel, plainly, prepare, reason, reporter, verdict
 from metaflow import FlowSpec, Parameter, card, catch, current, resources, step, trigger
 from orchestration import TRIGGER
 
@@ -177,4 +177,5 @@ class TrainingFlow(FlowSpec):
 
 if __name__ == "__main__":
     prepare()
-    TrainingFlow()
+    with verdict():
+        TrainingFlow()

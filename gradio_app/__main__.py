@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from credit.console import quiet
+from credit.console import quiet, require_unix
 from credit.errors import CreditError
 from gradio_app import journal
 from gradio_app.settings import Settings
@@ -13,6 +13,7 @@ __all__ = ["main"]
 
 def main(options: Sequence[str] | None = None) -> int:
     """Serve until told to stop, and return the exit code: 0 after a graceful stop, 2 or 3 for a CreditError."""
+    require_unix()
     quiet()
     try:
         settings = Settings.read(options)

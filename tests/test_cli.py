@@ -1,31 +1,65 @@
 """The command line as a user meets it: what it prints, and with which exit code it ends."""
 
+import ast
 import json
+import os
 import re
+import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import typer
 from serving_util import RISKY
 from serving_util import book as shop_book
 from serving_util import champion as champion_of_shop
 from typer.testing import CliRunner
 
-from credit import __version__
+from credit import __version__, console, errors, portfolio
 from credit.__main__ import app, main
+from credit.cli import completion
+from credit.cli.help import CLOSED, ENVIRONMENT, EXITS, INTERRUPTED, PROGRAMS, PURPOSES
+from credit.data.fetch import sources
+from credit.data.synthetic_drift import DRIFTS
 from credit.governance.ledger import Ledger
 from credit.governance.records import Records
 from credit.governance.registry import Registry
 from credit.governance.serving import open_version
 from credit.home import Home
 
+ROOT = Path(__file__).resolve().parents[1]
+#: What must not be loaded before somebody asks for work.
+HEAVY = ("numpy", "pandas", "mlflow", "ibis", "duckdb", "sklearn", "lightgbm", "sqlalchemy", "matplotlib", "metaflow")
+#: No terminal, and no wish of the machine's about colours or width.
+PLAIN = ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "TERM", "CLICOLOR_FORCE", "PY_COLORS", "GITHUB_ACTIONS")
 runner = CliRunner()
+
+
+def commands() -> dict[str, Any]:
+    """All commands by their words, groups left out."""
+
+    def walk(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+        for name, each in group.commands.items():
+            if hasattr(each, "commands"):
+                yield from walk(each, f"{before}{name} ")
+            else:
+                yield f"{before}{name}", each
+
+    return dict(walk(typer.main.get_command(app)))
+
+
+def piped(*words: str, program: tuple[str, ...] = ("-m", "credit"), **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a program as a pipe does."""
+    own = {name: value for name, value in os.environ.items() if name not in PLAIN}
+    line = [sys.executable, *program, *words]
+    return subprocess.run(line, cwd=ROOT, env=own | environ, capture_output=True, text=True, check=False)
 
 
 @dataclass
@@ -61,13 +95,85 @@ def loans(tmp_path: Path) -> Path:
     return tmp_path / "loans.csv"
 
 
-def test_help_names_every_command_and_says_what_it_does() -> None:
-    done = runner.invoke(app, ["--help"])
+def test_help_shows_every_command_under_its_purpose_and_the_programs_beside_it() -> None:
+    done = piped("--help")
+    assert done.returncode == 0
+    sections = re.split(r"^([A-Z].*):$", done.stdout, flags=re.MULTILINE)
+    shown = dict(zip(sections[1::2], sections[2::2], strict=True))
+    assert [title for title in shown if title in PURPOSES] == list(PURPOSES)
+    for words, command in commands().items():
+        assert re.search(rf"^  {words}  +[A-Z]\w+ ", shown[command.rich_help_panel], re.MULTILINE), words
+    for purpose, programs in PROGRAMS.items():
+        for line in programs:
+            assert line in shown[purpose]
+            started = Path(line.split()[1]) if line.endswith(" run") else Path(line.split()[-1], "__main__.py")
+            assert (ROOT / started).is_file()
+    for name in ENVIRONMENT:
+        assert name in shown["Environment"]
+    assert [int(code) for code in re.findall(r"^  (\d+) ", shown["Exit codes"], re.MULTILINE)] == list(EXITS)
+
+
+def test_first_session_is_of_commands_that_exist() -> None:
+    lines = re.findall(r"^  credit (.+?)   ?", piped("--help").stdout, re.MULTILINE)
+    assert len(lines) >= 4
+    for line in lines:
+        command = next(each for words, each in commands().items() if f"{line} ".startswith(f"{words} "))
+        known = {word for parameter in command.params for word in parameter.opts}
+        assert set(re.findall(r"--[\w-]+", line)) <= known
+
+
+@pytest.mark.parametrize("words", ["", *commands()])
+def test_help_fits_80_columns_without_a_terminal_and_ends_in_an_example(words: str) -> None:
+    done = runner.invoke(app, [*words.split(), "--help"], env={"COLUMNS": "", "TERMINAL_WIDTH": ""})
     assert done.exit_code == 0
-    commands = ("synth", "check", "score", "register", "champion", "versions", "rollback", "portfolio", "features")
-    for command in (*commands, "replay", "override", "outcomes", "ledger"):
-        line = next(line for line in done.output.splitlines() if re.match(rf"\W*{command}\b", line))
-        assert len(line.split()) > 2, line
+    assert max(map(len, done.output.splitlines())) <= 80
+    assert not [
+        line for line in done.output.splitlines()[1:] if line.endswith("...") and "--head" not in line
+    ]  # cut off
+    if words:
+        assert re.search(rf"Examples?:\n    credit {words}", done.output)
+
+
+@pytest.mark.parametrize("words", commands())
+def test_every_option_has_a_help_text_and_every_example_parses(words: str) -> None:
+    command = commands()[words]
+    assert [parameter.name for parameter in command.params if not parameter.help] == []
+    assert "--json" in {word for parameter in command.params for word in parameter.opts}
+    for line in re.findall(rf"^  credit {words}(.*)$", command.epilog, re.MULTILINE):
+        arguments = [word.strip("'") for word in re.findall(r"'[^']*'|\S+", line)]
+        command.make_context(words, arguments)  # refuses what it does not know
+
+
+def test_help_is_quick_it_loads_nothing_heavy() -> None:
+    code = f"""
+import sys
+sys.argv = ["credit", "--help"]
+from credit.__main__ import main
+try:
+    main()
+finally:
+    print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = piped(program=("-c", code))
+    assert done.returncode == 0
+    assert ast.literal_eval(done.stdout.splitlines()[-1]) == []
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (("-m", "credit"), ("score", "--help")),
+        (("-m", "credit"), ("champion", "--colour")),
+        (("-m", "credit"), ("check", "--data", "nowhere")),
+        (("-m", "gradio_app"), ("--help",)),
+        (("flows/training.py",), ("--help",)),
+        (("flows/monitoring.py",), ("run", "--help")),
+    ],
+)
+def test_nothing_is_coloured_where_there_is_no_terminal(program: tuple[str, ...], words: tuple[str, ...]) -> None:
+    done = piped(*words, program=program)
+    assert done.stdout + done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
 
 
 def test_version() -> None:
@@ -81,7 +187,8 @@ def test_version() -> None:
         (["champion", "--portfolio", "home_credti"], "no such portfolio"),
         (["synth", "--clients", "3", "--out", "book"], "3"),
         (["score", "absent.csv", "--out", "decided.xls"], "champion"),
-        (["features", "describe", "--language", "de"], "en and fr"),
+        (["features", "describe", "--language", "de"], "'de' is not one of"),
+        (["synth", "--clients", "100", "--out", "book", "--first-client", "7"], "from 100002"),
         (["register"], "no release is kept"),
         (["rollback"], "reason"),
         (["replay", "7"], "decision 7: not in the ledger"),
@@ -100,6 +207,10 @@ def test_bad_use_ends_with_one_message_and_code_2(words: list[str], message: str
     assert done.returncode == 2, done.stdout + done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    told = json.loads(credit(*words, "--json").stdout)["error"]
+    assert told["exit_code"] == 2
+    assert message in told["message"]
 
 
 def test_the_console_command_is_installed_and_refuses_an_unknown_option_with_code_2() -> None:
@@ -111,9 +222,12 @@ def test_the_console_command_is_installed_and_refuses_an_unknown_option_with_cod
 
 def test_a_closed_port_ends_with_code_3(credit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    done = credit("champion")
+    done = credit("champion", "--json")
     assert done.returncode == 3
     assert "127.0.0.1:9" in done.stderr
+    told = json.loads(done.stdout)["error"]
+    assert (told["kind"], told["exit_code"]) == ("ServiceError", 3)
+    assert told["message"] in done.stderr
 
 
 def test_synth_writes_a_book_that_check_accepts_and_that_says_synthetic(credit, tmp_path: Path) -> None:
@@ -136,6 +250,142 @@ def test_check_lists_every_violation_at_once(credit, loans: Path) -> None:
     assert "income" in done.stderr
     assert "row 3 = much" in done.stderr
     assert "defaulted" in done.stderr
+    told = json.loads(credit("check", "--data", str(loans), "--portfolio", "mine.toml", "--json").stdout)["error"]
+    assert (told["kind"], told["exit_code"]) == ("ContractError", 2)
+    assert {each["column"] for each in told["violations"]} == {"income", "defaulted"}
+
+
+def test_init_answers_in_json(credit, loans: Path) -> None:
+    done = credit("portfolio", "init", str(loans), "--target", "defaulted", "--out", "mine.toml", "--json")
+    told = json.loads(done.stdout)
+    assert told["portfolio"] == "mine.toml"
+    assert portfolio.load(told["portfolio"]).target == "defaulted"
+
+
+def test_exit_codes_are_those_of_the_errors_and_of_the_page() -> None:
+    raised = {
+        kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)
+    }
+    assert raised == {2, 3}
+    assert raised | {0, 1, INTERRUPTED, CLOSED} == set(EXITS)
+    page = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    table = {int(code): text for code, text in re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE)}
+    assert table == EXITS
+
+
+def test_the_page_names_every_command_and_no_other() -> None:
+    page = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `credit ([a-z ]+?)(?: [A-Z-].*)?` \|", page, re.MULTILINE)) == set(commands())
+
+
+def test_a_reader_that_goes_away_is_no_fault() -> None:
+    """As in `credit features describe | head -1`: no traceback, and the exit code that other programs have then."""
+    line = [sys.executable, "-m", "credit", "features", "describe"]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (CLOSED, "")
+
+
+def test_ctrl_c_ends_with_code_130_and_without_a_traceback(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "credit", "synth", "--clients", "2000000", "--out", str(tmp_path / "book")]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True) as process:
+        said = process.stderr.readline()  # it is at work
+        process.send_signal(signal.SIGINT)
+        said += process.stderr.read()
+    assert process.returncode == INTERRUPTED
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("platform", ["win32", "cygwin"])
+def test_windows_is_told_what_to_do_before_anything_else_fails(platform: str, capsys) -> None:
+    with pytest.raises(SystemExit) as ended:
+        console.require_unix(platform)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "Docker" in said
+    assert "WSL" in said
+
+
+def test_the_command_asks_for_unix_first(tmp_path: Path) -> None:
+    code = "import sys; import credit.__main__ as m; m.console.require_unix.__defaults__ = ('win32',); m.main()"
+    done = piped("champion", program=("-c", code), CREDIT_HOME=str(tmp_path / "home"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "wsl --install" in done.stderr
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_unix_is_let_through(platform: str) -> None:
+    console.require_unix(platform)
+
+
+COMPLETE = """
+source <(credit --show-completion)
+for line in "$@"; do
+    IFS=' ' read -ra COMP_WORDS <<< "$line"
+    [[ $line == *' ' ]] && COMP_WORDS+=('')
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    _credit_completion credit
+    echo "${COMPREPLY[*]}"
+done
+"""
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
+def test_bash_completes_commands_options_and_values() -> None:
+    asked = {
+        "credit ch": "check champion",
+        "credit ledger v": "verify",
+        "credit champion --portfolio home": "home_credit",
+        "credit champion --portfolio ./mine": "",  # bash then offers files
+        "credit data get ge": "german",
+        "credit override 3 --to ": "approve decline",
+        "credit simulate --drift sc": "score",
+        "credit doctor --po": "--portfolio",
+    }
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "--norc", "-c", COMPLETE, "bash", *asked],
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert dict(zip(asked, done.stdout.split("\n"), strict=False)) == asked
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_are_answered_in_their_own_way(shell: str) -> None:
+    asked = {"_CREDIT_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": "credit data get "}
+    script = str(Path(sys.executable).with_name("credit"))
+    done = piped(program=(script,), **asked, _TYPER_COMPLETE_FISH_ACTION="get-args")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name, _ in completion.books())
+
+
+def test_completion_offers_what_the_commands_take() -> None:
+    assert {name for name, _ in completion.books()} == {name for name, each in sources().items() if not each.steps}
+    assert set(completion.drifts()) == {"none", *DRIFTS}
+    assert completion.portfolios() == list(portfolio.available())
+
+
+def test_numbers_of_clients_are_chosen_and_nothing_else_changes(credit) -> None:
+    """A monitoring window that shares no client with the training rows: those would be set aside."""
+    for name, first in (("one", "100002"), ("two", "500000")):
+        assert credit("synth", "--clients", "150", "--out", name, "--first-client", first).returncode == 0
+    ahead = 500_000 - 100_002
+    keys = {"SK_ID_CURR": ahead, "SK_ID_PREV": 100 * ahead, "SK_ID_BUREAU": 100 * ahead}
+    files = sorted(Path("one").glob("*.parquet"))
+    assert len(files) == 7
+    for file in files:
+        one, two = pd.read_parquet(file), pd.read_parquet(Path("two") / file.name)
+        for key in keys.keys() & set(one):
+            one[key] += keys[key]
+        pd.testing.assert_frame_equal(one, two)
 
 
 def test_init_does_not_overwrite(credit, tmp_path: Path, loans: Path) -> None:

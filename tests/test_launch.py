@@ -9,7 +9,7 @@ import pytest
 from metaflow.exception import MetaflowException
 
 from credit import cores
-from credit.errors import DataError
+from credit.errors import DataError, ServiceError
 
 FLOWS = Path(__file__).resolve().parents[1] / "flows"
 
@@ -58,11 +58,42 @@ def test_only_the_process_that_starts_the_run_counts_the_cores(launch, monkeypat
     assert launch.parallel(50) == 3
 
 
-def test_more_workers_than_cores_are_refused(launch, monkeypatch) -> None:
+def test_more_workers_than_cores_are_refused(launch, monkeypatch, capsys) -> None:
     monkeypatch.setattr(cores, "available", lambda: 2)
     monkeypatch.setattr(sys, "argv", ["training.py", "run", "--max-workers", "3"])
-    with pytest.raises(SystemExit, match="2 cores"):
+    with pytest.raises(SystemExit, match="2"):
         launch.prepare()
+    assert capsys.readouterr().err == "--max-workers 3: this machine has 2 cores; give at most that many.\n"
+
+
+@pytest.mark.parametrize("kind", [DataError, ServiceError])
+def test_a_run_that_an_error_of_ours_ends_has_its_exit_code(launch, kind, monkeypatch) -> None:
+    """As a step in another process sees it: Metaflow itself ends every failed run with 1."""
+    monkeypatch.delenv(launch.VERDICT, raising=False)
+
+    def run() -> None:
+        with launch.verdict():
+            with pytest.raises(MetaflowException), launch.plainly():
+                raise kind("what, and the remedy.")
+            sys.exit(1)
+
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == kind.exit_code
+
+
+def test_a_run_that_fails_otherwise_keeps_its_exit_code(launch, monkeypatch) -> None:
+    monkeypatch.delenv(launch.VERDICT, raising=False)
+    with pytest.raises(SystemExit) as ended, launch.verdict():
+        sys.exit(1)
+    assert ended.value.code == 1
+
+
+def test_an_error_that_was_dealt_with_changes_nothing(launch, monkeypatch) -> None:
+    """A candidate that cannot be trained does not spoil a run that goes well."""
+    monkeypatch.delenv(launch.VERDICT, raising=False)
+    with launch.verdict(), pytest.raises(MetaflowException), launch.plainly():
+        raise DataError("what, and the remedy.")
 
 
 def test_an_error_of_ours_becomes_one_that_metaflow_shows_without_a_traceback(launch) -> None:

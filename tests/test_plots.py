@@ -58,6 +58,18 @@ def bars():
     return pd.DataFrame({"low": np.arange(100) / 100, "high": np.arange(1, 101) / 100, "share": share / share.sum()})
 
 
+def found():
+    """Recall and precision of refusing the riskiest, from the counts of every cut."""
+    order = np.argsort(-P)
+    hits = np.cumsum(Y[order])
+    return pd.DataFrame({"recall": hits / Y.sum(), "precision": hits / np.arange(1, 2001)})
+
+
+def steps():
+    names = ["Scores from external sources", *(f"Concept {i}" for i in range(1, 12))]
+    return pd.DataFrame({"name": names, "effect": [0.8, -0.4, 0.3, -0.2, 0.1, *[0.05] * 4, 0.02, 0.02, -0.01]})
+
+
 FIGURES = {
     "beeswarm": lambda **k: plots.beeswarm_plot(*swarm(), **k),
     "book": lambda **k: plots.book_plot(bars(), 0.1, **k),
@@ -69,8 +81,10 @@ FIGURES = {
     "importance": lambda **k: plots.importance_plot(importance(), **k),
     "leaderboard": lambda **k: plots.leaderboard_plot(leaderboard(), **k),
     "policies": lambda **k: plots.policies_plot(cost.policies(Y, P, 0.1, COSTS, repeats=50), **k),
+    "precision_recall": lambda **k: plots.precision_recall_plot(found(), "0.2 (0.1 to 0.3)", 0.08, (0.6, 0.2), **k),
     "roc": lambda **k: plots.roc_plot(metrics.roc_table(Y, P), "0.75 (0.73 to 0.77)", **k),
     "score": lambda **k: plots.score_plot(metrics.score_table(Y, P), 0.1, **k),
+    "waterfall": lambda **k: plots.waterfall_plot(steps(), (-2.5, 0.076), (-1.67, 0.158), **k),
 }
 
 
@@ -224,6 +238,34 @@ def test_roc_marks_the_ks_distance():
     words = texts(figure)
     assert "Area under the curve (AUC) 0.75 (0.73 to 0.77)." in words
     assert f"largest distance (KS) {metrics.ks(Y, P):.3f}" in words
+
+
+def test_precision_and_recall_are_drawn_with_the_threshold_in_use_and_refusing_at_random():
+    figure = plots.precision_recall_plot(found(), "0.2 (0.1 to 0.3)", 0.08, (0.6, 0.2))
+    (ax,) = figure.axes
+    curve, chance, chosen = ax.lines
+    np.testing.assert_allclose(curve.get_xydata(), found())
+    assert set(chance.get_ydata()) == {0.08}
+    np.testing.assert_allclose(chosen.get_xydata(), [(0.6, 0.2)])
+    assert {"Average precision 0.2 (0.1 to 0.3).", "in use: 20.0% of the refused, 60.0% of the defaults"} <= set(
+        texts(figure)
+    )
+
+
+def test_a_waterfall_leads_from_the_average_to_the_applicant_step_by_step():
+    figure = plots.waterfall_plot(steps(), (-2.5, 0.076), (-1.67, 0.158), top=9)
+    (ax,) = figure.axes
+    (bars,) = [c for c in ax.containers if isinstance(c, BarContainer)]
+    assert ticks(ax.yaxis)[-1] == "3 weaker ones together"  # nothing is left out
+    left = [bar.get_x() for bar in bars]
+    reached = [bar.get_x() + bar.get_width() for bar in bars]
+    np.testing.assert_allclose(left, [-2.5, *reached[:-1]])
+    np.testing.assert_allclose(reached[-1], -2.5 + steps()["effect"].sum())
+    assert [text.get_text() for text in ax.texts][:2] == ["+0.80", "-0.40"]
+    assert [line.get_xdata()[0] for line in ax.lines] == [-2.5, -1.67]
+    raising = [bar.get_facecolor() == mpl.colors.to_rgba(sheet.VERMILION) for bar in bars]
+    assert raising == [bar.get_width() > 0 for bar in bars]
+    assert ticks(plots.waterfall_plot(steps()[:3], (-2.5, 0.076), (-1.8, 0.14)).axes[0].yaxis) == [*steps()["name"][:3]]
 
 
 def test_importance_shows_the_largest_with_their_values():

@@ -108,8 +108,10 @@ def test_two_runs_at_once_on_a_fresh_store_both_finish(tmp_path):
 class _Half(http.server.BaseHTTPRequestHandler):
     """Healthy when asked, and failing at work."""
 
+    status = 500
+
     def do_GET(self):
-        self.send_response(200 if self.path == "/health" else 500)
+        self.send_response(200 if self.path == "/health" else self.status)
         self.end_headers()
 
     def log_message(self, *args):
@@ -143,6 +145,17 @@ def failing(monkeypatch):
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.mark.parametrize(("status", "remedy"), [(401, "set MLFLOW_TRACKING_USERNAME"), (403, "use an account")])
+def test_a_server_that_does_not_let_us_in_says_what_to_set_and_shows_no_password(
+    failing, status, remedy, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_Half, "status", status)
+    uri = failing.replace("//", "//anna:s3cret@")
+    with pytest.raises(ServiceError, match=remedy) as caught:
+        Registry(PORTFOLIO, Home(tmp_path, uri)).champion()
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("server", ["silent", "closed", "failing"])

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from credit.cli.options import Json, Name, show
+from credit.cli import completion, root
+from credit.cli.help import WATCH, command
+from credit.cli.options import Json, Name, say, show
 from credit.portfolio import DEFAULT, load
 
-__all__ = ["simulate"]
+__all__: list[str] = []
 
 TABLE, PICTURE, SUMMARY = "months.csv", "cost.png", "summary.json"
 #: What of each month is shown in the terminal.
@@ -28,6 +30,7 @@ SHOWN = {
 }
 
 
+@command(root.app, WATCH, "credit simulate --out world", "credit simulate --drift income --months 6 --out prices")
 def simulate(
     out: Annotated[Path, typer.Option(help="A folder, missing or empty; it becomes a CREDIT_HOME of its own.")],
     portfolio: Name = DEFAULT,
@@ -35,7 +38,11 @@ def simulate(
     months: Annotated[int, typer.Option(help="How many; the last one is the last whole month before today.")] = 10,
     applicants: Annotated[int, typer.Option(help="In each month.")] = 600,
     drift: Annotated[
-        list[str] | None, typer.Option(help="What changes: risk (the default), income, score, younger, or none.")
+        list[str] | None,
+        typer.Option(
+            autocompletion=completion.drifts,
+            help="What changes, once for each: risk, income, score, younger, or none [default: risk].",
+        ),
     ] = None,
     since: Annotated[int, typer.Option("--from", help="The month from which it changes.")] = 3,
     maturity: Annotated[int, typer.Option(help="Months until an outcome is known; a real book's take longer.")] = 1,
@@ -45,7 +52,11 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The same seed, on the same day, makes the same months.")] = 7,
     as_json: Json = False,
 ) -> None:
-    """Let the whole loop run on synthetic applicants: decide, drift, mature, watch, train anew, promote."""
+    """Run the whole loop on made-up applicants.
+
+    Month by month it decides, lets the world drift, learns outcomes, watches, trains anew and promotes; at the end it
+    says what that saved. It takes some minutes.
+    """
     from credit.monitoring.simulate import Plan, simulate
 
     names = [name for name in (drift or ["risk"]) if name != "none"]
@@ -56,7 +67,7 @@ def simulate(
     if as_json:
         show(told, as_json)
         return
-    typer.echo(_page(done, told))
+    say(_page(done, told))
 
 
 def _written(done: Any, out: Path) -> dict[str, str]:

@@ -33,9 +33,8 @@ from sqlalchemy.pool import NullPool
 from credit.data.files import check_names, write
 from credit.errors import CreditError, DataError, ServiceError
 
-__all__ = ["SUFFIXES", "Database", "Relation"]
+__all__ = ["Database", "Relation"]
 
-SUFFIXES = (".db", ".sqlite", ".sqlite3")
 MAGIC = b"SQLite format 3\0"
 #: Seconds within which a database must answer.
 TIMEOUT = 15.0

@@ -1,15 +1,22 @@
 """Where a portfolio's tables lie in a folder, a file or a database; reads no rows."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from credit.data import database
 from credit.data.files import SUFFIXES, File, stem
 from credit.errors import DataError
 from credit.portfolio import Portfolio, Table
 
-__all__ = ["Part", "held", "locate"]
+if TYPE_CHECKING:
+    from credit.data import database
+
+__all__ = ["DATABASES", "Part", "held", "locate"]
+
+#: Files that are databases.
+DATABASES = (".db", ".sqlite", ".sqlite3")
 
 
 class Part(Protocol):
@@ -37,7 +44,7 @@ def held(portfolio: Portfolio, source: str | Path, labelled: bool) -> frozenset[
     """
     path = Path(source)
     if _is_database(source):
-        names = database.Database(source).names
+        names = _database(source).names
     elif path.is_dir():
         names = frozenset(filter(None, (stem(file) for file in path.iterdir() if file.is_file())))
     else:
@@ -53,7 +60,13 @@ def held(portfolio: Portfolio, source: str | Path, labelled: bool) -> frozenset[
 
 
 def _is_database(source: str | Path) -> bool:
-    return "://" in str(source) or Path(source).suffix.lower() in database.SUFFIXES
+    return "://" in str(source) or Path(source).suffix.lower() in DATABASES
+
+
+def _database(source: str | Path) -> database.Database:
+    from credit.data.database import Database  # noqa: PLC0415 (half a second, and most books are files)
+
+    return Database(source)
 
 
 def locate(portfolio: Portfolio, source: str | Path, labelled: bool, names: Sequence[str]) -> dict[str, Sequence[Part]]:
@@ -79,14 +92,14 @@ def locate(portfolio: Portfolio, source: str | Path, labelled: bool, names: Sequ
     tables = [portfolio.tables[name] for name in names]
     path = Path(source)
     if _is_database(source):
-        opened = database.Database(source)
+        opened = _database(source)
         return {table.name: _relations(opened, table, labelled) for table in tables}
     if path.is_dir():
         return {table.name: _files(path, table, labelled) for table in tables}
     if not path.exists():
         raise DataError(f"{path}: nothing is there; give a folder, a file, or the URL of a database.")
     if stem(path) is None:
-        known = ", ".join((*SUFFIXES, *database.SUFFIXES))
+        known = ", ".join((*SUFFIXES, *DATABASES))
         raise DataError(f"{path}: files of this kind are not read (read are: {known}); convert it to one of them.")
     others = [table.name for table in tables if table.name != portfolio.main]
     if others:
@@ -136,4 +149,6 @@ def _relations(opened: database.Database, table: Table, labelled: bool) -> list[
             f"{opened}: both {' and '.join(stems)} and {table.name} are there, and no rule says which one "
             "counts; rename one of them."
         )
-    return [database.Relation(opened, name, table.key) for name in choices[0]]
+    from credit.data.database import Relation  # noqa: PLC0415 (as above)
+
+    return [Relation(opened, name, table.key) for name in choices[0]]

@@ -26,7 +26,7 @@ from credit.data.synthetic_files import FORMATS, MARKER, plain, put, refuse_fore
 from credit.data.synthetic_history import FIRST_ID, Past
 from credit.errors import ConfigError, DataError
 
-__all__ = ["FORMATS", "MAIN", "MARKER", "TABLES", "Synthetic", "generate", "rows_written", "write"]
+__all__ = ["FIRST_ID", "FORMATS", "MAIN", "MARKER", "TABLES", "Synthetic", "generate", "rows_written", "write"]
 
 GENERATOR = 2  # raise it whenever the same seed gives other rows
 MAIN = "application_train"
@@ -34,6 +34,7 @@ TABLES = (MAIN, *synthetic_history.TABLES)
 BLOCK = 20_000  # clients drawn at once, each block from its own streams: memory stays bounded
 CHUNK = 1_000  # clients whose histories are drawn at once
 FEWEST, MOST = 100, 10_000_000
+LAST_ID = 2_000_000_000  # the greatest number that a client may have
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def write(
     format: str = "parquet",  # noqa: A002
     facts: Path | None = None,
     tables: Collection[str] = TABLES,
+    first_client: int = FIRST_ID,
 ) -> list[Path]:
     """Stream a book into a folder: a file for each table, `<table>.<format>`, and a marker that says it is synthetic.
 
@@ -113,6 +115,8 @@ def write(
     format : {"parquet", "csv"}
     tables : collection of str
         Which tables to write; by default all of `TABLES`.
+    first_client : int
+        The number of the first client; only the keys depend on it, so that two books can be without a common client.
 
     Returns
     -------
@@ -129,20 +133,27 @@ def write(
     if format not in FORMATS:
         raise ConfigError(f"format {format!r}: not a format of a synthetic book; give one of {', '.join(FORMATS)}.")
     tables = tuple(tables)
-    blocks = _blocks(clients, seed, facts, tables)
+    blocks = _blocks(clients, seed, facts, tables, first_client)
     folder = Path(out)
     refuse_foreign_files(folder, TABLES)
     shown = progress(blocks, -(-clients // BLOCK), "Drawing blocks of clients")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return put(
-            folder, format, _book(clients, seed, format, tables), tables, TABLES, (block.tables for block in shown)
+            folder,
+            format,
+            _book(clients, seed, format, tables, first_client),
+            tables,
+            TABLES,
+            (block.tables for block in shown),
         )
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror or error}); give another folder.") from error
 
 
-def _blocks(clients: int, seed: int, path: Path | None, tables: Collection[str]) -> Iterator[_Block]:
+def _blocks(
+    clients: int, seed: int, path: Path | None, tables: Collection[str], first_client: int = FIRST_ID
+) -> Iterator[_Block]:
     """Check the arguments now, draw the blocks when asked."""
     if not FEWEST <= clients <= MOST:
         raise ConfigError(
@@ -150,24 +161,34 @@ def _blocks(clients: int, seed: int, path: Path | None, tables: Collection[str])
         )
     if seed < 0:
         raise ConfigError(f"seed = {seed}: a seed is 0 or more; give another.")
+    if not FIRST_ID <= first_client <= LAST_ID - clients:
+        raise ConfigError(
+            f"first client = {first_client}: clients have numbers from {FIRST_ID} to {LAST_ID}; give such a one."
+        )
     if unknown := set(tables) - set(TABLES):
         raise ConfigError(f"table {min(unknown)!r}: a synthetic book has the tables {', '.join(TABLES)}; name those.")
     facts = _read(path) if path else _default()
-    return (_block(facts, seed, first, min(BLOCK, clients - first), tables) for first in range(0, clients, BLOCK))
+    ahead = first_client - FIRST_ID
+    return (
+        _block(facts, seed, first, min(BLOCK, clients - first), tables, ahead) for first in range(0, clients, BLOCK)
+    )
 
 
 def _stream(seed: int, *key: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
-def _block(facts: Mapping[str, Any], seed: int, first: int, rows: int, tables: Collection[str]) -> _Block:
-    """Clients `first` to `first + rows`; a whole block is drawn and cut, so that rows do not depend on how many."""
+def _block(facts: Mapping[str, Any], seed: int, first: int, rows: int, tables: Collection[str], ahead: int) -> _Block:
+    """Clients `first` to `first + rows`; a whole block is drawn and cut, so that rows do not depend on how many.
+
+    Keys are `ahead` of where they begin by default.
+    """
     number = first // BLOCK
     draw = Draw(facts, _stream(seed, number), BLOCK)
     columns = application(draw)
     past = Past(facts, _stream(seed, number, 0), draw.z)
     probability = probability_of_default(draw, past.news, past.spread)
-    columns["SK_ID_CURR"] = FIRST_ID + first + np.arange(BLOCK)
+    columns["SK_ID_CURR"] = FIRST_ID + ahead + first + np.arange(BLOCK)
     columns["TARGET"] = ndtr(draw.z["default"]) < probability
     found: dict[str, pa.Table] = {}
     if MAIN in tables:
@@ -177,12 +198,18 @@ def _block(facts: Mapping[str, Any], seed: int, first: int, rows: int, tables: C
         )
         found[MAIN] = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     if set(tables) - {MAIN}:
-        found |= _histories(facts, seed, first, rows, past.z, tables)
+        found |= _histories(facts, seed, first, rows, past.z, tables, ahead)
     return _Block(found, probability[:rows])
 
 
 def _histories(
-    facts: Mapping[str, Any], seed: int, first: int, rows: int, z: Mapping[str, Any], tables: Collection[str]
+    facts: Mapping[str, Any],
+    seed: int,
+    first: int,
+    rows: int,
+    z: Mapping[str, Any],
+    tables: Collection[str],
+    ahead: int,
 ) -> dict[str, pa.Table]:
     """Draw the histories chunk by chunk; as with blocks, a whole chunk is drawn and cut."""
     chunks = []
@@ -192,7 +219,7 @@ def _histories(
         latents = {name: values[start : start + CHUNK] for name, values in z.items()}
         chunks.append(
             synthetic_history.history(
-                facts["history"], streams, latents, first + start, min(CHUNK, rows - start), tables
+                facts["history"], streams, latents, ahead + first + start, min(CHUNK, rows - start), tables
             )
         )
     return {name: pa.concat_tables([chunk[name] for chunk in chunks]) for name in chunks[0]}
@@ -223,9 +250,10 @@ def _default() -> Mapping[str, Any]:
         return _read(path)
 
 
-def _book(clients: int, seed: int, format: str, tables: Collection[str]) -> str:  # noqa: A002
+def _book(clients: int, seed: int, format: str, tables: Collection[str], first_client: int) -> str:  # noqa: A002
+    elsewhere = "" if first_client == FIRST_ID else f"first client: {first_client}\n"
     return (
         "Synthetic data: no row belongs to a real person, no result on it says anything about a real loan book.\n"
         f"generator: credit.data.synthetic, version {GENERATOR}\nclients: {clients}\nseed: {seed}\nformat: {format}\n"
-        f"tables: {', '.join(tables)}\n"
+        f"{elsewhere}tables: {', '.join(tables)}\n"
     )

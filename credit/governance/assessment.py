@@ -12,7 +12,7 @@ from scipy.special import expit
 from credit.evaluation import fairness, metrics
 from credit.evaluation.cost import best_threshold, compare, cost_curve, losses, mean_interval, policies
 from credit.evaluation.decisions import confusion, decide
-from credit.evaluation.metrics import Interval
+from credit.evaluation.intervals import Interval
 from credit.features import Feature
 from credit.portfolio import Portfolio
 from credit.scoring import explain

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from credit.console import step
-from credit.evaluation.metrics import Interval
+from credit.evaluation.intervals import Interval
 from credit.features import definitions
 from credit.governance import release
 from credit.governance.assessment import Assessment

@@ -22,7 +22,7 @@ from typing import Any
 import pandas as pd
 
 from credit.errors import ModelError
-from credit.evaluation.metrics import Interval
+from credit.evaluation.intervals import Interval
 from credit.governance.verdict import Verdict
 
 __all__ = ["Candidate", "Data", "Judged", "Release", "digest", "judge", "read", "write"]

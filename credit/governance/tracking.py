@@ -25,9 +25,9 @@ from credit.governance.ledger import actor
 from credit.governance.release import Candidate, Judged, Release
 from credit.governance.verdict import Verdict
 from credit.governance.version import CHAMPION, STALE, Version, tags, verdict_tags
-from credit.home import LOCK_SECONDS, Home, reach
+from credit.home import LOCK_SECONDS, Home, reach, shown
 
-__all__ = ["Tracking"]
+__all__ = ["MlflowException", "Tracking"]
 
 LOADER = "credit.scoring.scorer"
 #: What serving the model elsewhere needs beside `credit` itself.
@@ -39,7 +39,13 @@ PATIENCE = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 ABSENT, EXISTS = "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS"
-FAILED = {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}
+#: What a server answers that is ill, and one that does not let us in; and what to do.
+FAILED = {
+    "INTERNAL_ERROR": "try again later",
+    "TEMPORARILY_UNAVAILABLE": "try again later",
+    "UNAUTHENTICATED": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
+    "PERMISSION_DENIED": "use an account with the rights to it",
+}
 DESCRIPTION = 5000  # characters that MLflow's column holds
 
 
@@ -67,9 +73,8 @@ class Tracking:
         except MlflowException as error:
             if error.error_code not in FAILED:
                 raise
-            raise ServiceError(
-                f"{self.home.tracking_uri}: MLflow failed ({str(error)[:300]}); try again later.{remedy}"
-            ) from error
+            told = f"{shown(self.home.tracking_uri)}: MLflow failed ({str(error)[:300]})"
+            raise ServiceError(f"{told}; {FAILED[error.error_code]}.{remedy}") from error
 
     def numbers(self) -> list[int]:
         """Return the numbers of all versions, in order."""

@@ -6,10 +6,12 @@ figure says so itself, and keeps saying so when it is copied out of its page.
 
     sheet.py        what all share
     models.py       a model, its candidates, its decisions
+    explained.py    one score taken apart, and what refusing finds
     monitoring.py   a model in use
     simulation.py   a made-up year of it
 """
 
+from credit.plots.explained import precision_recall_plot, waterfall_plot
 from credit.plots.models import (
     beeswarm_plot,
     book_plot,
@@ -43,9 +45,11 @@ __all__ = [
     "loop_plot",
     "months_plot",
     "policies_plot",
+    "precision_recall_plot",
     "roc_plot",
     "score_plot",
     "shift_plot",
     "stopping_plot",
     "to_png",
+    "waterfall_plot",
 ]

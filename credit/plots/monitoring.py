@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from credit.plots.sheet import BLUE, GREY, INK, SKY, SMALL, VERMILION, blank, lines, name_axes, write
+from credit.plots.sheet import BLUE, GREY, INK, SKY, SMALL, VERMILION, blank, lines, name_axes
 
 __all__ = ["drift_cost_plot", "months_plot", "shift_plot"]
 
@@ -30,12 +30,11 @@ def shift_plot(table: pd.DataFrame, limits: Sequence[float], *, shown: int = 15,
     beyond = (largest["psi"] > limits[0]) & (largest["psi"] > largest["floor"])
     ax.barh(heights, largest["psi"], height=0.6, color=np.where(beyond, VERMILION, SKY))
     ax.plot(largest["floor"], heights, "|", color=INK, markersize=11, label="what chance alone reaches")
-    for limit, word in zip(limits, ("warns", "alerts"), strict=True):
-        ax.axvline(limit, color=GREY, linestyle="--", linewidth=1.2)
-        write(ax, word, (limit, heights[0] + 0.45), (3, 0), color=GREY)
+    for limit, word, style in zip(limits, ("warns", "alerts"), (":", "--"), strict=True):
+        ax.axvline(limit, color=GREY, linestyle=style, linewidth=1.4, label=f"{word} from {limit:g}")
     ax.set_xlim(0, 1.1 * max(float(largest["psi"].max()), limits[1]))
     name_axes(ax, "population stability index")
-    figure.legend(fontsize=SMALL, frameon=False, loc="outside lower center")
+    figure.legend(fontsize=SMALL, frameon=False, loc="outside lower center", ncols=3)
     return figure
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from credit import features
 from credit.console import step
-from credit.data import contract, database, tables
+from credit.data import contract, places, tables
 from credit.data.clients import Clients
 from credit.data.contract import Screened
 from credit.data.rules import identity, promised
@@ -238,7 +238,7 @@ def _needed(decider: Decider, source: str | Path, history: str | Path | None) ->
     if history is not None:
         return (book.main,)
     names = features.needed(book, decider.features)
-    lone = Path(source).is_file() and Path(source).suffix.lower() not in database.SUFFIXES
+    lone = Path(source).is_file() and Path(source).suffix.lower() not in places.DATABASES
     if lone and len(names) > 1:
         raise DataError(
             f"{source}: one file holds only the table '{book.main}', but the model also reads "

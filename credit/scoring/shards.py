@@ -6,7 +6,6 @@ and gets its name only when it is whole: a run after a killed one finds it, and 
 """
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from credit.scoring.intake import Intake, Judged
 from credit.scoring.plan import Piece, Plan, Shard, sha256
 from credit.scoring.sheets import neutral, whole
 
-__all__ = ["BINS", "DECISIONS", "REJECTS", "Done", "clear", "join", "lost", "score"]
+__all__ = ["BINS", "DECISIONS", "REJECTS", "Done", "join", "lost", "score"]
 
 #: Names of the two files that a run leaves.
 DECISIONS, REJECTS = "decisions.parquet", "rejected.csv"
@@ -166,11 +165,6 @@ def join(plan: Plan, out: str | Path, rejected: pd.DataFrame | None = None) -> d
         (stage / place.name).replace(place)
     hashes = {f"{name}_sha256": sha256(place) for name, place in made.items()}
     return {f"{name}_file": str(place) for name, place in made.items()} | hashes
-
-
-def clear(plan: Plan) -> None:
-    """Remove the parts, once they are joined."""
-    shutil.rmtree(plan.folder, ignore_errors=True)
 
 
 def _judged(plan: Plan, shard: Shard, decider: Decider, threads: int) -> Iterator[tuple[Piece, Judged]]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import make_url
 
 from credit import features
 from credit.console import step
@@ -138,7 +137,11 @@ def prepare(portfolio: Portfolio, source: str | Path, workspace: Path) -> Datase
 
 def _shown(source: str | Path) -> str:
     """Name a source for people: a URL without its password."""
-    return make_url(str(source)).render_as_string(hide_password=True) if "://" in str(source) else str(source)
+    if "://" not in str(source):
+        return str(source)
+    from sqlalchemy import make_url  # noqa: PLC0415 (half a second, and most books are files)
+
+    return make_url(str(source)).render_as_string(hide_password=True)
 
 
 def _is_synthetic(source: str | Path) -> bool:
