@@ -68,10 +68,17 @@ def register(
 
     home = Home.here()
     submitted = submission.submit(folder or submission.newest(home), home, accept_new_contract=accept_new_contract)
+    version, verdict = submitted.version, submitted.verdict
     if as_json:
-        show({"version": submitted.version.number, "verdict": submitted.verdict.to_dict()}, as_json)
-    else:
-        say(f"Version {submitted.version.number}\n{submitted.verdict.table()}")
+        told = {"version": version.number, "is_champion": version.is_champion, "verdict": verdict.to_dict()}
+        show(told, as_json)
+        return
+    say(f"Version {version.number}\n{verdict.table()}")
+    if verdict.promote and not version.is_champion:
+        say(
+            f"It is not champion all the same: the ledger says that version {version.number} was already once, "
+            f"or another run has promoted since. A person can: credit rollback {version.number} --reason WHY"
+        )
 
 
 @command(
