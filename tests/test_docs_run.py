@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ import pandas as pd
 import pytest
 from pages import ROOT, Block, Page, pages
 from postgres_util import PASSWORD, USER, free_port, server
+from warm import Warm
 
 from credit.governance.registry import Registry
 from credit.governance.release import digest
@@ -55,6 +57,7 @@ class Place:
     """A folder like a clone of the project, and what a page's shell knows."""
 
     folder: Path
+    programs: Path
 
     def follow(self, page: Page, **environ: str) -> None:
         """Run a page's blocks; AssertionError names the block that fails, or the line that it does not print."""
@@ -73,7 +76,8 @@ class Place:
         for port, free in ports.items():
             script = re.sub(rf"\b{port}\b", free, script)
         own = {"CREDIT_APP_PORT": ports["7860"], "METAFLOW_USER": "reader", "NO_COLOR": "1", "COLUMNS": "200"}
-        own |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(self.folder)}
+        found = (str(self.programs), str(Path(sys.executable).parent), os.environ["PATH"])
+        own |= {"PATH": os.pathsep.join(found), "HOME": str(self.folder)}
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CREDIT_", "MLFLOW_"))}
         log = self.folder.parent / "said.txt"
         with log.open("wb") as out:
@@ -100,16 +104,17 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, Path]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Path]]:
     """Follow the tutorial, and keep what it leaves."""
     root = tmp_path_factory.mktemp("docs")
-    place, copy = Place(root / "clone"), root / "kept"
+    place, copy = Place(root / "clone", root / "programs"), root / "kept"
     place.folder.mkdir()
     for name in ("flows", "gradio_app", "docs", "requirements"):
         (place.folder / name).symlink_to(ROOT / name)
-    place.follow(pages()[TUTORIAL])
-    shutil.copytree(place.folder, copy, symlinks=True)
-    return place, copy
+    with Warm(place.programs):
+        place.follow(pages()[TUTORIAL])
+        shutil.copytree(place.folder, copy, symlinks=True)
+        yield place, copy
 
 
 @pytest.fixture
