@@ -41,15 +41,20 @@ FORGIVEN = ("https://fonts.googleapis.com/", "https://fonts.gstatic.com/")
 
 #: Files that take longest; a worker that began one of them last would be waited for.
 FIRST = (
-    "test_flows.py",
-    "test_flows_history.py",
     "test_spark.py",
-    "test_scoring_flow.py",
     "test_page.py",
+    "test_monitoring_flow.py",
+    "test_docs_run.py",
+    "test_flows.py",
+    "test_scoring_flow.py",
+    "test_simulate.py",
+    "test_flows_history.py",
+    "test_notebook.py",
+    "test_contract.py",
     "test_features_build.py",
     "test_registry_faults.py",
-    "test_contract.py",
     "test_server_process.py",
+    "test_architecture.py",
 )
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import mkdtemp
 
 from learning import HEAD, learn, sales, shop, text
 
@@ -77,10 +77,8 @@ def champion(home: Home, extra: str = "") -> Version:
 
 
 def second_champion(home: Home, extra: str = "") -> Version:
-    """Register a model of other rows in the same home, and make it champion."""
-    with TemporaryDirectory() as folder:
-        sales(900, 1).to_csv(Path(folder) / "sales.csv", index=False)
-        version = registered(home, Path(folder), "Test/2", extra)
+    """Register a model of other rows in the same home, and make it champion; it is trained once."""
+    version = submit(_other(extra), home).version
     if not version.is_champion:
         version = Registry("shop", home).promote(version.number, reason="a test wants it", force=True)
     return version
@@ -89,12 +87,24 @@ def second_champion(home: Home, extra: str = "") -> Version:
 @cache
 def _made(extra: str) -> Home:
     """Make the home that others are copied from; the store's files stay here, as it keeps their places."""
+    home = _home_with_rows(0)
+    registered(home, data(home), "Test/1", extra)
+    return home
+
+
+@cache
+def _other(extra: str) -> Path:
+    """Train on other rows, and keep the release."""
+    home = _home_with_rows(1)
+    return _release(home, data(home), "Test/2", extra)
+
+
+def _home_with_rows(seed: int) -> Home:
     folder = mkdtemp(prefix="credit-champion-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     home = Home(Path(folder))
     data(home).mkdir()
-    sales(900, 0).to_csv(data(home) / "sales.csv", index=False)
-    registered(home, data(home), "Test/1", extra)
+    sales(900, seed).to_csv(data(home) / "sales.csv", index=False)
     return home
 
 
@@ -106,6 +116,10 @@ def _champion(home: Home) -> Version:
 
 def registered(home: Home, source: Path, run: str, extra: str) -> Version:
     """Train on a folder's rows and register, as the flow does."""
+    return submit(_release(home, source, run, extra), home).version
+
+
+def _release(home: Home, source: Path, run: str, extra: str) -> Path:
     lender = book(extra)
     dataset = prepare(lender, source, home.workspace)
     defined = features.definitions(lender, dataset.tables)
@@ -115,8 +129,7 @@ def registered(home: Home, source: Path, run: str, extra: str) -> Version:
     choice = choose(validation[lender.target], predicted, frozenset({"prior"}), lender.costs)
     scorer = export(fitted[choice.winner], lender, defined, choice.threshold, train)
     assessment = assess(scorer, fitted, choice, dataset, lender, defined)
-    kept = keep(scorer, fitted, choice, assessment, dataset, lender, home, run, {"curve.png": _picture()})
-    return submit(kept, home).version
+    return keep(scorer, fitted, choice, assessment, dataset, lender, home, run, {"curve.png": _picture()})
 
 
 def _picture() -> bytes:

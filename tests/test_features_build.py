@@ -7,18 +7,21 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from learning import sales, shop
+from learning import HEAD, sales, shop, text
+from lending import TABLES, drawn
+from summaries import few
 from typer.testing import CliRunner
 
 from credit.__main__ import app
 from credit.data import synthetic
 from credit.errors import ConfigError, CreditError
 from credit.features import load, scale
-from credit.features.engine import PARTIAL, DuckDB
+from credit.features.engine import PARTIAL, DuckDB, Engine
 from credit.portfolio import load as portfolio
 
 CLIENTS = 1_600
@@ -26,23 +29,9 @@ CLIENTS = 1_600
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    """A small synthetic book, all seven tables."""
+    """A small synthetic book of three tables, one below the other: a third of the features, and of the time."""
     folder = tmp_path_factory.mktemp("book")
     synthetic.write(folder, CLIENTS, 3)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def reference(data, tmp_path_factory) -> Path:
-    """Its features, built without disturbance."""
-    out = tmp_path_factory.mktemp("reference")
-    scale.make(portfolio("home_credit"), data, out, DuckDB())
-    return out
-
-
-def with_bureau(folder: Path, clients: int) -> Path:
-    """Write a book of three tables, one below the other: a third of the features, and of the time to build them."""
-    synthetic.write(folder, clients, 3)
     for path in folder.glob("*.parquet"):
         if not path.name.startswith(("application", "bureau")):
             path.unlink()
@@ -50,15 +39,48 @@ def with_bureau(folder: Path, clients: int) -> Path:
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory) -> Path:
-    return with_bureau(tmp_path_factory.mktemp("three"), CLIENTS)
+def reference(data, tmp_path_factory) -> Path:
+    """Its features, built without disturbance."""
+    out = tmp_path_factory.mktemp("reference")
+    assert scale.make(portfolio("home_credit"), data, out, DuckDB()).tables[1:] == ("bureau", "bureau_balance")
+    return out
+
+
+@dataclass(frozen=True)
+class Lender:
+    """A book of three tables with a few features of each, in a file, and its rows."""
+
+    file: Path
+    rows: Path
+
+    @classmethod
+    def write(cls, folder: Path, clients: int, loans: int) -> "Lender":
+        rows = folder / "rows"
+        rows.mkdir()
+        of_clients, of_loans = drawn(clients, loans)
+        sales(clients).to_parquet(rows / "sales.parquet", index=False)
+        of_clients.to_parquet(rows / "loans.parquet", index=False)
+        of_loans.drop_duplicates(["loan", "month"]).to_parquet(rows / "months.parquet", index=False)
+        book = text(HEAD.replace("[tables.sale]", TABLES + "\n[tables.sale]"))
+        (folder / "lender.toml").write_text(book, encoding="utf-8")
+        return cls(folder / "lender.toml", rows)
+
+    def make(self, out: Path, engine: Engine) -> scale.Made:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("credit.features.dictionary._derived", few)
+            return scale.make(portfolio(str(self.file)), self.rows, out, engine)
 
 
 @pytest.fixture(scope="module")
-def reference_of_three(three, tmp_path_factory) -> Path:
-    """Their features, built without disturbance."""
-    out = tmp_path_factory.mktemp("reference-of-three")
-    assert scale.make(portfolio("home_credit"), three, out, DuckDB()).tables[1:] == ("bureau", "bureau_balance")
+def lender(tmp_path_factory) -> Lender:
+    return Lender.write(tmp_path_factory.mktemp("lender"), 300, 4_000)
+
+
+@pytest.fixture(scope="module")
+def reference_of_lender(lender, tmp_path_factory) -> Path:
+    """Its features, built without disturbance."""
+    out = tmp_path_factory.mktemp("reference-of-lender")
+    assert lender.make(out, DuckDB()).tables[1:] == ("loan", "month")
     return out
 
 
@@ -90,11 +112,11 @@ def test_it_says_what_it_made_and_finds_it_again(data, reference, tmp_path):
     made, log = run("--data", data, "--out", tmp_path / "out")
     assert made["rows"] == CLIENTS
     assert made["features"] == len(pd.read_parquet(tmp_path / "out" / "features.parquet").columns) - 2
-    assert len(made["tables"]) == 7
+    assert made["tables"] == ["application", "bureau", "bureau_balance"]
     assert not made["unchanged"]
-    for table in portfolio("home_credit").tables.values():
-        if table.parent:
-            assert f"Folding {table.label.en.lower()}: done" in log  # progress, table by table
+    for name in made["tables"][1:]:
+        label = portfolio("home_credit").tables[name].label.en.lower()
+        assert f"Folding {label}: done" in log  # progress, table by table
     same(tmp_path / "out", reference)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
     again, log = run("--data", data, "--out", tmp_path / "out")
@@ -115,10 +137,10 @@ def test_it_says_what_it_made_and_finds_it_again(data, reference, tmp_path):
         (("--data", "postgresql+psycopg2://127.0.0.1:1/x"), "127.0.0.1"),
     ],
 )
-def test_what_cannot_be_done_is_one_clear_error(shop_file, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.setattr("credit.__main__.load", lambda _name: shop())
+def test_what_cannot_be_done_is_one_clear_error(shop_file, tmp_path, arguments, message):
     (tmp_path / "file").write_text("")
-    usual = {"--data": str(shop_file), "--out": str(tmp_path / "out")}
+    (tmp_path / "shop.toml").write_text(text(), encoding="utf-8")
+    usual = {"--data": str(shop_file), "--out": str(tmp_path / "out"), "--portfolio": str(tmp_path / "shop.toml")}
     given = usual | {arguments[0]: arguments[1].format(out=tmp_path)}
     result = CliRunner().invoke(app, ["features", "build", *(word for pair in given.items() for word in pair)])
     assert isinstance(result.exception, CreditError), result.output
@@ -177,11 +199,13 @@ DEADLY = """
 import os, signal, sys
 from pathlib import Path
 import ibis
-from credit.features import scale
+from credit.features import dictionary, scale
 from credit.features.engine import DuckDB
 from credit.portfolio import load
+from summaries import few
 
-what, nth, data, out = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
+dictionary._derived = few
+what, nth, book, data, out = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 owner = {"replace": Path, "to_parquet": ibis.expr.types.Table}[what]
 real, calls = getattr(owner, what), []
 
@@ -193,12 +217,14 @@ def deadly(*args, **options):
     return result
 
 setattr(owner, what, deadly)
-scale.make(load("home_credit"), data, out, DuckDB(threads=1))
+scale.make(load(book), data, out, DuckDB(threads=1))
 """
 
 
-def killed(what: str, nth: int, data: Path, out: Path) -> None:
-    process = subprocess.run([sys.executable, "-c", DEADLY, what, str(nth), str(data), str(out)], check=False)
+def killed(what: str, nth: int, lender: Lender, out: Path) -> None:
+    words = [what, str(nth), str(lender.file), str(lender.rows), str(out)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.run([sys.executable, "-c", DEADLY, *words], env=environment, check=False)
     assert process.returncode == -signal.SIGKILL
 
 
@@ -207,17 +233,17 @@ def killed(what: str, nth: int, data: Path, out: Path) -> None:
     [("to_parquet", 1), ("to_parquet", 2), ("to_parquet", 3), ("replace", 2), ("replace", 3)],
     ids=["first fold", "later fold", "features written", "audit not yet named", "manifest not yet named"],
 )
-def test_killed_anywhere_it_leaves_nothing_that_passes_for_whole(three, reference_of_three, tmp_path, what, nth):
+def test_killed_anywhere_it_leaves_nothing_that_passes_for_whole(lender, reference_of_lender, tmp_path, what, nth):
     """Without a manifest there is no set; what has its name is whole; the next build mends all and sweeps up."""
     out = tmp_path / "out"
-    killed(what, nth, three, out)
+    killed(what, nth, lender, out)
     assert not (out / "features.json").exists()
     for name in ("features.parquet", "audit.parquet"):
         if (out / name).exists():
-            assert len(pd.read_parquet(out / name)) == CLIENTS
+            assert len(pd.read_parquet(out / name)) == 300
     assert list(out.glob(f"{PARTIAL}*"))
-    assert not scale.make(portfolio("home_credit"), three, out, DuckDB()).unchanged
-    same(out, reference_of_three)
+    assert not lender.make(out, DuckDB()).unchanged
+    same(out, reference_of_lender)
     assert {path.name for path in out.iterdir()} == {"features.parquet", "audit.parquet", "features.json"}
 
 
@@ -233,9 +259,8 @@ def test_the_work_of_a_living_process_is_left_alone(shop_file, tmp_path):
 
 
 def test_within_little_memory_it_spills_and_makes_the_same(tmp_path, monkeypatch):
-    data = with_bureau(tmp_path / "data", 15_000)
-    book = portfolio("home_credit")
-    scale.make(book, data, tmp_path / "free", DuckDB(threads=1))
+    large = Lender.write(tmp_path, 20_000, 300_000)
+    large.make(tmp_path / "free", DuckDB(threads=1))
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
@@ -249,9 +274,9 @@ def test_within_little_memory_it_spills_and_makes_the_same(tmp_path, monkeypatch
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        for memory in ("180MB", "165MB", "150MB", "140MB", "130MB"):  # ever less, until it spills
+        for memory in ("100MB", "90MB", "80MB", "70MB"):  # ever less, until it spills
             made = tmp_path / memory
-            scale.make(book, data, made, DuckDB(memory, threads=1))
+            large.make(made, DuckDB(memory, threads=1))
             if spilled:
                 break
     finally:

@@ -5,9 +5,13 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from metaflow.exception import MetaflowException
 from training_util import BOOK, FLOW, Place, Ran, rows
 
 from credit.governance.registry import Registry
@@ -27,14 +31,37 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 @pytest.fixture(scope="module")
-def first(place: Place):
-    """The first run in an empty home; one of its candidates cannot be trained."""
-    done = place.run(candidates=FIELD)
+def silenced(place: Place) -> tuple[Ran, str]:
+    """The first run in an empty home, where an MLflow server never answers; and what a command says there.
+
+    One of its candidates cannot be trained.
+    """
+    with socket.socket() as deaf:  # takes connections
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        silent = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{deaf.getsockname()[1]}"}
+        done = place.run(candidates=FIELD, environment=silent)
+        message = place.credit("champion", "--portfolio", "shop.toml", code=3, **silent)["message"]
+    return done, message
+
+
+@pytest.fixture(scope="module")
+def registered(place: Place, silenced) -> dict:
+    """What `credit register` says, once the registry answers."""
+    return place.credit("register")
+
+
+@pytest.fixture(scope="module")
+def first(place: Place, silenced, registered) -> Ran:
+    """The same run resumed: it has ended well, and said all that it has to say."""
+    failed, _ = silenced
+    done = place.run("resume", origin_run_id=failed.run.id)
     assert done.status == "successful", done.said
-    return done
+    tasks = failed.tasks | {"register": done.tasks["register"]}  # a task that is not run again has its card there
+    return replace(done, said=failed.said + done.said, tasks=tasks)
 
 
-def test_the_first_run_registers_a_champion(place: Place, first) -> None:
+def test_the_first_run_registers_a_champion(place: Place, registered, first) -> None:
     summary = first.run.data.summary
     json.dumps(summary)  # plain values only: others rely on it
     assert summary["portfolio"] == "shop"
@@ -43,7 +70,7 @@ def test_the_first_run_registers_a_champion(place: Place, first) -> None:
         summary["rows"]["train"]["rows"] + summary["rows"]["validation"]["rows"] + summary["rows"]["test"]["rows"]
         == 4_000
     )
-    assert summary["verdict"]["outcome"] == "first", summary["verdict"]["summary"]
+    assert registered["verdict"]["outcome"] == "first", registered["verdict"]["summary"]
     champion = place.credit("champion", "--portfolio", "shop.toml")["champion"]
     assert champion["number"] == summary["version"] == 1
     assert set(champion["aliases"]) == {"champion", "challenger"}
@@ -112,54 +139,43 @@ def test_rollback_needs_a_reason_and_a_champion_before(place: Place, first) -> N
     assert "no" in message.lower()
 
 
-def test_if_every_candidate_fails_the_run_fails(place: Place) -> None:
-    done = place.run(candidates="broken,prior")
-    assert done.status == "failed"
-    assert "every candidate failed" in done.said
+def test_if_every_candidate_fails_the_run_fails(first, monkeypatch) -> None:
+    """The step that chooses, given what the run's own tasks left of the one that failed and of the reference."""
+    monkeypatch.syspath_prepend(str(Path(FLOW).parent))
+    from training import TrainingFlow
+
+    left = {task.data.candidate.name: task.data for task in first.run["fit"]}
+    broken, scorecard = left["broken"], left["scorecard"]
+    names = ("candidate", "fitted", "probability")
+    tasks = [
+        SimpleNamespace(failure=broken.failure, input=broken.candidate),
+        SimpleNamespace(failure=None, **{name: getattr(scorecard, name) for name in names}),
+    ]
+    flow = SimpleNamespace(book=scorecard.book, dataset=scorecard.dataset, merge_artifacts=lambda *_, **__: None)
+    with pytest.raises(MetaflowException, match="every candidate failed"):
+        TrainingFlow.choose(flow, tasks)
+    assert set(flow.failures) == {"broken"}
 
 
-def test_bad_input_gets_one_clear_message_and_no_traceback(place: Place) -> None:
-    done = place.run(data="nowhere.csv")
-    assert done.status == "failed"
-    assert "nowhere.csv" in done.said
-    assert FRAME not in done.said
-
-
-@pytest.fixture(scope="module")
-def refused(place: Place, first: Ran) -> tuple[Ran, str]:
-    """The winner trained again on the same rows where an MLflow server never answers; and what a command says there."""
-    with socket.socket() as deaf:  # takes connections
-        deaf.bind(("127.0.0.1", 0))
-        deaf.listen()
-        silent = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{deaf.getsockname()[1]}"}
-        done = place.run(candidates=first.run.data.summary["winner"], environment=silent)
-        message = place.credit("champion", "--portfolio", "shop.toml", code=3, **silent)["message"]
-    return done, message
-
-
-def test_a_silent_server_keeps_the_model_and_says_how_to_go_on(refused) -> None:
-    failed, message = refused
+def test_a_silent_server_keeps_the_model_and_says_how_to_go_on(silenced) -> None:
+    failed, message = silenced
     assert failed.status == "failed"
-    assert "credit register" in failed.said
-    assert FRAME not in failed.said
+    said = "\n".join(line for line in failed.said.splitlines() if "/register/" in line)
+    assert "credit register" in said
+    assert FRAME not in said
     assert "MLflow" in message
 
 
-def test_register_and_resume_finish_the_job_and_the_same_model_again_is_not_promoted(place: Place, refused) -> None:
-    """Same data and seed give the same model bit for bit, so the gate must say so.
-
-    And one release is one version, however often it is submitted.
-    """
-    done = place.credit("register")
-    assert done["version"] == 2
-    assert done["verdict"]["outcome"] == "same"
-    assert "Same model again" in done["verdict"]["summary"]
-    resumed = place.run("resume", origin_run_id=refused[0].run.id)
-    assert resumed.status == "successful", resumed.said
-    assert resumed.run.data.summary["version"] == 2
-    assert resumed.run.data.summary["verdict"]["outcome"] == "same"
+def test_register_finishes_the_job_and_the_same_model_again_is_not_promoted(place: Place, registered, first) -> None:
+    """One release is one version, however often it is submitted: the run resumed finds its own champion."""
+    assert registered["version"] == 1
+    assert registered["verdict"]["outcome"] == "first"
+    summary = first.run.data.summary
+    assert summary["version"] == 1
+    assert summary["verdict"]["outcome"] == "same"
+    assert "Same model again" in summary["verdict"]["summary"]
     registry = Registry("shop", place.home)
-    assert [version.number for version in registry.versions()] == [1, 2]
+    assert [version.number for version in registry.versions()] == [1]
     assert registry.champion().number == 1
 
 
@@ -188,7 +204,7 @@ CARDS = [
     ("fit", "candidate", ["Settings chosen", "Calibration", "Rounds of the search"]),
     ("choose", "leaderboard", ["wins on validation", "The threshold", "broken failed"]),
     ("evaluate", "evaluation", ["Headline figures", "AUC gap", "Against the references"]),
-    ("register", "verdict", ["First model", "calibration slope", "approval ratio by sex"]),
+    ("register", "verdict", ["Same model again", "calibration slope", "approval ratio by sex"]),
 ]
 
 

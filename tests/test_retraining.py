@@ -49,6 +49,7 @@ def started(folder: Path, **given: object) -> dict:
         check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout
+    assert 'training.py", line' not in done.stdout, "a fault of the user's is told without a traceback through the flow"
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -7,13 +7,18 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from click.testing import Result
 from learning import open_sales, sales
 from metaflow import Run, Runner
 from serving_util import champion, shop_file
+from typer.testing import CliRunner
 
+from credit.__main__ import app
+from credit.errors import ConfigError
 from credit.governance.ledger import Ledger
 from credit.governance.registry import Registry
 from credit.governance.serving import open_version
@@ -47,7 +52,7 @@ class Place:
         raw = open_sales(200).fillna({"phone": 1.0}).assign(kind="cash").astype({"amount": object})
         raw.loc[5, "amount"] = HOSTILE
         raw.to_csv(folder / "raw.csv", index=False)
-        rows = sales(240, 4)[["client", *FEATURES]]
+        rows = sales(160, 4)[["client", *FEATURES]]
         rows.to_parquet(folder / "rows.parquet", row_group_size=80)
 
     def environment(self) -> dict[str, str]:
@@ -58,11 +63,13 @@ class Place:
             done = getattr(running, command)(**options)
             return Ran(done.status, done.run, done.stdout + done.stderr)
 
-    def score(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run `credit score`."""
-        command = [sys.executable, "-m", "credit", "score", "raw.csv", "--portfolio", "shop.toml", "--json", *words]
-        environment = {**os.environ, **self.environment()}
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+    def score(self, *words: str) -> Result:
+        """Run `credit score` in this process: `test_flows` runs it in one of its own."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            for name, value in self.environment().items():
+                patch.setenv(name, value)
+            return CliRunner().invoke(app, ["score", "raw.csv", "--portfolio", "shop.toml", "--json", *words])
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +97,14 @@ def test_a_raw_book_is_decided_as_a_file_is(place: Place, raw: Ran) -> None:
 
 def test_the_command_line_scores_a_file(place: Place) -> None:
     done = place.score("--out", "said.csv", "--no-history", "--language", "fr")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     told = json.loads(done.stdout)
     assert (told["scored"], told["rejected"], told["synthetic"]) == (199, 1, False)
     words = pd.read_csv(place.folder / "said.csv")["reason_1_words"].dropna()
     assert words.str.contains("Argent|Personne|Montant|Score").any()
     both = place.score("--out", "said.csv", "--no-history", "--history", "raw.csv")
-    assert both.returncode == 2
-    assert "--history and --no-history: are opposites" in both.stderr
+    assert isinstance(both.exception, ConfigError)
+    assert "--history and --no-history: are opposites" in str(both.exception)
 
 
 def test_the_ledger_has_one_event_for_the_run(place: Place, raw: Ran) -> None:
@@ -145,24 +152,28 @@ def test_a_failed_shard_is_resumed_and_the_finished_ones_stay(place: Place) -> N
     obstacle.rmdir()
     resumed = place.run("resume", origin_run_id=failed.run.id)
     assert resumed.status == "successful", resumed.said
-    assert "Scoring shard 1 of 3" not in resumed.said
+    assert "Scoring shard 1 of 2: done" in failed.said
+    assert "Scoring shard 1 of 2" not in resumed.said
     decided = pd.read_parquet(place.folder / "out" / "decisions.parquet")
     frame = pd.read_parquet(rows)
     assert decided["client"].tolist() == frame["client"].tolist()
     expected = place.decider.decide_frame(frame)["probability_of_default"]
     assert decided["probability_of_default"].tolist() == expected.tolist()
-    assert resumed.run.data.summary["shards"] == 3
+    assert resumed.run.data.summary["shards"] == 2
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({}, "--data and --features: give one of the two"),
-        ({"features": "raw.csv", "version": 99}, "version 99"),
-    ],
-)
-def test_bad_use_is_one_clear_error(place: Place, options: dict, message: str) -> None:
-    done = place.run(portfolio="shop.toml", out="bad", **options)
+def test_bad_use_is_one_clear_error(place: Place) -> None:
+    done = place.run(portfolio="shop.toml", out="bad", features="raw.csv", version=99)
     assert done.status == "failed"
-    assert message in done.said
+    assert "version 99" in done.said
     assert 'scoring.py", line' not in done.said
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_one_of_two_sources_is_given(place: Place, monkeypatch, both: bool) -> None:
+    monkeypatch.syspath_prepend(str(Path(FLOW).parent))
+    import scoring_steps
+
+    given = SimpleNamespace(data="raw.csv" if both else None, features="rows.parquet" if both else None)
+    with pytest.raises(ConfigError, match="--data and --features: give one of the two"):
+        scoring_steps.features(given, place.decider)

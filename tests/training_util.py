@@ -145,7 +145,7 @@ class Place:
             with pytest.raises(SystemExit) as ended:
                 main()
         assert (ended.value.code or 0) == code, said.getvalue()
-        return json.loads(out.getvalue()) if out.getvalue() else {"message": said.getvalue()}
+        return {"message": said.getvalue() + out.getvalue()} if code else json.loads(out.getvalue())
 
     def score(self, *words: str) -> dict:
         """Run `credit score` as a user does, in a process of its own."""
