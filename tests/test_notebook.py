@@ -3,6 +3,7 @@
 The script beside it is what one reviews; `jupytext --sync notebooks/credit_scoring.py` makes the notebook from it.
 """
 
+import os
 import re
 import sys
 import tomllib
@@ -28,8 +29,6 @@ STEPS = (
     *("Cost and threshold", "Explanation", "Registration", "Drift", "Decision"),
 )
 PICTURES = 21
-#: Enough for every step to work, and for the gate to find a first champion.
-CLIENTS = 2_000
 #: Before the notebook's first cell: warnings are errors, as in all tests, and whoever is asked outside is noted.
 BEFORE = """
 import socket as _socket
@@ -90,18 +89,18 @@ def steps() -> dict[str, list[NotebookNode]]:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """Execute it as Jupyter does, with no home, no server and no settings but the number of clients."""
+    """Execute it as Jupyter does, with no home, no server and no settings."""
     folder, state = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("jupyter")
     filters = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["filterwarnings"]
     notebook = committed()
     notebook.cells.insert(0, nbformat.v4.new_code_cell(BEFORE.format(filters=filters)))
     notebook.cells.append(nbformat.v4.new_code_cell(AFTER))
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("CREDIT_HOME", "CREDIT_LEDGER_URL", "MLFLOW_TRACKING_URI"):
+        own = [name for name in os.environ if name.startswith("CREDIT_NOTEBOOK_")]
+        for name in ("CREDIT_HOME", "CREDIT_LEDGER_URL", "MLFLOW_TRACKING_URI", *own):
             patch.delenv(name, raising=False)
         for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
             patch.setenv(name, str(state / name.lower()))
-        patch.setenv("CREDIT_NOTEBOOK_CLIENTS", str(CLIENTS))
         NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
     return Ran(notebook.cells, folder)
 
