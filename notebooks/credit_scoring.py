@@ -605,8 +605,8 @@ print(f"Winner on validation: {choice.winner}")
 #
 # Why it matters: the same model at another cut is another lender. No setting moves the cost as much as this one.
 #
-# For a client whose probability of default is *p*, approving costs 10 *p* on average, refusing costs 1 - *p*.
-# The lines cross at *p* = 1/(1 + 10) = **1/11**, about 9.1%. Left of it approving is cheaper, right of it refusing.
+# For a client whose probability of default is *p*, approving costs 10 *p* on average, refusing costs 1 - *p*. The
+# lines cross at *p* = 1/(1 + 10) = **1/11**, about 9.1%. Left of it approving is cheaper, right of it refusing.
 
 # %%
 p = np.linspace(0, 0.3, 50)
@@ -837,7 +837,8 @@ table(pd.DataFrame(told, columns=["in the ledger", "version"]))
 # with what in the file.
 #
 # Two months of new applicants. In the second an external source fails: its score is missing for every second
-# applicant. (With your own data: the clients of test stand in for new ones, and nothing is planted.)
+# applicant. (With your own data: the clients of test stand in for new ones, nothing is planted, and the status warns
+# that the others are set aside, as the model knows them.)
 
 # %%
 from credit.governance.serving import open_version
@@ -866,7 +867,7 @@ for which, where in months.items():
     for what in ("promised", "expected", "realised"):
         print(f"    cost {what:<9} {cost[what]['estimate']:.3f} ({cost[what]['low']:.3f} to {cost[what]['high']:.3f})")
     print(f"    PSI of the score {score['psi']:.3f}, chance alone reaches {score['floor']:.3f}")
-    for each in status[which]["findings"][:4]:
+    for each in [found for found in status[which]["findings"] if found["kind"] != "data"][:4]:
         print(f"    {each['severity']}: {each['why']}")
 
 # %%
